@@ -1,0 +1,1 @@
+"""Palco's benchmarks: every figure next to a peer or to the raw limit, measured in the same run."""
