@@ -70,3 +70,68 @@ impl Master {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::srtp::vectors::bytes;
+
+    fn derived(master: &Master, purpose: Purpose, len: usize) -> Vec<u8> {
+        let mut out = vec![0; len];
+        master.derive(Stream::Rtp, purpose, &mut out);
+        out
+    }
+
+    #[test]
+    fn rfc_3711_appendix_b_3() {
+        let master =
+            Master::new(&bytes("e1f97a0d3e018be0d64fa32c06de4139"), &bytes("0ec675ad498afeebb6960b3aabe6")).unwrap();
+        let cipher_key = bytes("c61e7a93744f39ee10734afe3ff7a087");
+        let cipher_salt = bytes("30cbbc08863d8c85d49db34a9ae1");
+        let auth_key = bytes(
+            "cebe321f6ff7716b6fd4ab49af256a15 6d38baa48f0a0acf3c34e2359e6cdbce
+             e049646c43d9327ad175578ef7227098 6371c10c9a369ac2f94a8c5fbcdddc25
+             6d6e919a48b610ef17c2041e47403576 6b68642c59bbfc2f34db60dbdfb2",
+        );
+        assert_eq!(derived(&master, Purpose::Encryption, 16), cipher_key);
+        assert_eq!(derived(&master, Purpose::Salt, 14), cipher_salt);
+        assert_eq!(derived(&master, Purpose::Authentication, 94), auth_key);
+    }
+
+    #[test]
+    fn rfc_6188_section_7_4_aes_256() {
+        let master = Master::new(
+            &bytes("f0f04914b513f2763a1b1fa130f10e29 98f6f6e43e4309d1e622a0e332b9f1b6"),
+            &bytes("3b04803de51ee7c96423ab5b78d2"),
+        )
+        .unwrap();
+        let cipher_key = bytes("5ba1064e30ec51613cad926c5a28ef73 1ec7fb397f70a960653caf06554cd8c4");
+        let cipher_salt = bytes("fa31791685ca444a9e07c6c64e93");
+        let auth_key = bytes("fd9c32d39ed5fbb5a9dc96b30818454d1313dc05");
+        assert_eq!(derived(&master, Purpose::Encryption, 32), cipher_key);
+        assert_eq!(derived(&master, Purpose::Salt, 14), cipher_salt);
+        assert_eq!(derived(&master, Purpose::Authentication, 20), auth_key);
+    }
+
+    #[test]
+    fn rtp_and_rtcp_share_no_key() {
+        let master = Master::new(&[1; 16], &[2; 12]).unwrap();
+        let mut keys = Vec::new();
+        for stream in [Stream::Rtp, Stream::Rtcp] {
+            for purpose in [Purpose::Encryption, Purpose::Authentication, Purpose::Salt] {
+                let mut key = [0; 16];
+                master.derive(stream, purpose, &mut key);
+                assert!(!keys.contains(&key));
+                keys.push(key);
+            }
+        }
+    }
+
+    #[test]
+    fn a_master_key_of_another_length_is_refused() {
+        for key_len in [0, 15, 17, 24, 31, 33] {
+            assert!(Master::new(&vec![0; key_len], &[0; 14]).is_none());
+        }
+        assert!(Master::new(&[0; 16], &[0; 15]).is_none());
+    }
+}

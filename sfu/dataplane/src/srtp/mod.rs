@@ -1,5 +1,5 @@
 //! Per packet: SRTP and SRTCP, one direction at a time (RFC 3711, RFC 7714).
-//! Guarded by `cargo test --release -- --ignored seal_cost`.
+//! Guarded by `cargo bench --bench seal`.
 //!
 //! An [`Opener`] judges what a peer sent: estimate the index, refuse replays, verify, and only then remember. A
 //! [`Sealer`] makes what we send. Both work in place and allocate nothing but, once, the entry of a new source.
@@ -11,6 +11,10 @@ mod cm;
 mod gcm;
 mod kdf;
 mod replay;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod vectors;
 
 use crate::rtp;
 use kdf::{Master, Stream};
@@ -112,31 +116,17 @@ impl Opener {
     /// From master key || master salt; None if that has the wrong length for the profile.
     pub fn new(profile: Profile, master: &[u8]) -> Option<Self> {
         let (rtp, rtcp) = derive(profile, master)?;
-        Some(Self {
-            profile,
-            rtp,
-            rtcp,
-            rtp_sources: Sources::default(),
-            rtcp_sources: Sources::default(),
-        })
+        Some(Self { profile, rtp, rtcp, rtp_sources: Sources::default(), rtcp_sources: Sources::default() })
     }
 
     /// Opens a packet in place: its open length, and its index ROC << 16 | sequence.
     ///
     /// `header` is what [`rtp::parse`] read of it. What is left in `packet` after a refusal is unspecified.
-    pub fn open_rtp(
-        &mut self,
-        packet: &mut [u8],
-        header: &rtp::Header,
-    ) -> Result<(usize, u64), Drop> {
-        let fresh = self
-            .rtp_sources
-            .check_sequence(header.ssrc, header.sequence)?;
+    pub fn open_rtp(&mut self, packet: &mut [u8], header: &rtp::Header) -> Result<(usize, u64), Drop> {
+        let fresh = self.rtp_sources.check_sequence(header.ssrc, header.sequence)?;
         let index = fresh.index;
         let len = match &self.rtp {
-            Cipher::Gcm(cipher) => {
-                cipher.open_rtp(packet, header.header_len, header.ssrc, index)?
-            }
+            Cipher::Gcm(cipher) => cipher.open_rtp(packet, header.header_len, header.ssrc, index)?,
             Cipher::Cm(cipher) => cipher.open_rtp(packet, header.header_len, header.ssrc, index)?,
         };
         self.rtp_sources.commit(fresh);
@@ -179,24 +169,14 @@ impl Sealer {
     /// From master key || master salt; None if that has the wrong length for the profile.
     pub fn new(profile: Profile, master: &[u8]) -> Option<Self> {
         let (rtp, rtcp) = derive(profile, master)?;
-        Some(Self {
-            rtp,
-            rtcp,
-            next_rtcp_index: 0,
-        })
+        Some(Self { rtp, rtcp, next_rtcp_index: 0 })
     }
 
     /// Seals the packet in `buffer[..len]` in place; its sealed length.
     ///
     /// `index` is the packet's extended sequence number, 48 bits. None, with nothing written, if its low half is not the
     /// packet's sequence number, if it has more than 48 bits, or if the buffer has no room for the tag.
-    pub fn seal_rtp(
-        &self,
-        buffer: &mut [u8],
-        header_len: usize,
-        len: usize,
-        index: u64,
-    ) -> Option<usize> {
+    pub fn seal_rtp(&self, buffer: &mut [u8], header_len: usize, len: usize, index: u64) -> Option<usize> {
         let sequence = u16::from_be_bytes([*buffer.get(2)?, *buffer.get(3)?]);
         let ssrc = read_u32(buffer, 8)?;
         if header_len < RTP_HEADER_LEN || index >> 48 != 0 || index as u16 != sequence {
@@ -240,9 +220,7 @@ fn derive(profile: Profile, master: &[u8]) -> Option<(Cipher, Cipher)> {
     let (key, salt) = master.split_at(profile.key_len());
     let master = Master::new(key, salt)?;
     let of = |stream| match profile {
-        Profile::Aes128CmHmacSha1_80 => {
-            Some(Cipher::Cm(Box::new(cm::Cipher::derive(&master, stream))))
-        }
+        Profile::Aes128CmHmacSha1_80 => Some(Cipher::Cm(Box::new(cm::Cipher::derive(&master, stream)))),
         Profile::AeadAes128Gcm | Profile::AeadAes256Gcm => {
             gcm::Cipher::derive(&master, stream, profile.key_len()).map(Cipher::Gcm)
         }
