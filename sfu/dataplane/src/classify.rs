@@ -58,11 +58,7 @@ mod tests {
     #[test]
     fn the_second_byte_parts_rtcp_from_rtp_as_in_rfc_5761() {
         for second in 0..=255 {
-            let expected = if (192..=223).contains(&second) {
-                Kind::Rtcp
-            } else {
-                Kind::Rtp
-            };
+            let expected = if (192..=223).contains(&second) { Kind::Rtcp } else { Kind::Rtp };
             assert_eq!(of(0x80, second), Some(expected), "second byte {second}");
         }
     }
@@ -74,21 +70,12 @@ mod tests {
 
     #[test]
     fn a_datagram_shorter_than_its_protocols_header_is_no_ones() {
-        for (start, header_bytes) in [
-            ([0, 1], 20),
-            ([22, 0xfe], 13),
-            ([0x80, 111], 12),
-            ([0x80, 200], 8),
-        ] {
+        for (start, header_bytes) in [([0, 1], 20), ([22, 0xfe], 13), ([0x80, 111], 12), ([0x80, 200], 8)] {
             let mut datagram = vec![0; header_bytes];
             datagram[..2].copy_from_slice(&start);
             assert!(classify(&datagram).is_some());
             for short in 0..header_bytes {
-                assert_eq!(
-                    classify(&datagram[..short]),
-                    None,
-                    "{start:?} cut to {short} bytes"
-                );
+                assert_eq!(classify(&datagram[..short]), None, "{start:?} cut to {short} bytes");
             }
         }
     }

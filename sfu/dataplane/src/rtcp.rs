@@ -98,16 +98,13 @@ impl ReportBlock {
     ///
     /// None too if the block claims to be younger than it can be: then clock or reporter lies.
     pub fn round_trip(&self, ntp: u64) -> Option<Duration> {
-        let elapsed = middle(ntp)
-            .wrapping_sub(self.last_sr)
-            .wrapping_sub(self.delay_since_last_sr);
+        let elapsed = middle(ntp).wrapping_sub(self.last_sr).wrapping_sub(self.delay_since_last_sr);
         let is_plausible = self.last_sr != 0 && elapsed < 1 << 31;
         is_plausible.then(|| Duration::from_nanos(u64::from(elapsed) * 1_000_000_000 / 65_536))
     }
 
     fn parse(bytes: &[u8; BLOCK_BYTES]) -> Self {
-        let word =
-            |index: usize| u32::from_be_bytes(std::array::from_fn(|byte| bytes[4 * index + byte]));
+        let word = |index: usize| u32::from_be_bytes(std::array::from_fn(|byte| bytes[4 * index + byte]));
         Self {
             ssrc: word(0),
             fraction_lost: bytes[4],
@@ -170,46 +167,29 @@ fn split(compound: &[u8]) -> Option<(Item<'_>, &[u8])> {
 fn unpad<'a>(body: &'a [u8], rest: &[u8]) -> Option<&'a [u8]> {
     let padding = usize::from(*body.last()?);
     let is_true = padding != 0 && padding % 4 == 0 && rest.is_empty();
-    body.get(..body.len().checked_sub(padding)?)
-        .filter(|_| is_true)
+    body.get(..body.len().checked_sub(padding)?).filter(|_| is_true)
 }
 
 fn parse_item(packet_type: u8, count: usize, body: &[u8]) -> Option<Item<'_>> {
     match packet_type {
         SENDER_REPORT => {
             let (&ssrc, body) = body.split_first_chunk::<4>()?;
-            let (&[ntp @ .., t0, t1, t2, t3, p0, p1, p2, p3, o0, o1, o2, o3], body) =
-                body.split_first_chunk::<20>()?;
+            let (&[ntp @ .., t0, t1, t2, t3, p0, p1, p2, p3, o0, o1, o2, o3], body) = body.split_first_chunk::<20>()?;
             let info = SenderInfo {
                 ntp: u64::from_be_bytes(ntp),
                 rtp_timestamp: u32::from_be_bytes([t0, t1, t2, t3]),
                 packets: u32::from_be_bytes([p0, p1, p2, p3]),
                 octets: u32::from_be_bytes([o0, o1, o2, o3]),
             };
-            let blocks = Blocks {
-                bytes: body.get(..BLOCK_BYTES * count)?,
-            };
-            Some(Item::SenderReport {
-                ssrc: u32::from_be_bytes(ssrc),
-                info,
-                blocks,
-            })
+            let blocks = Blocks { bytes: body.get(..BLOCK_BYTES * count)? };
+            Some(Item::SenderReport { ssrc: u32::from_be_bytes(ssrc), info, blocks })
         }
         RECEIVER_REPORT => {
             let (&ssrc, body) = body.split_first_chunk::<4>()?;
-            let blocks = Blocks {
-                bytes: body.get(..BLOCK_BYTES * count)?,
-            };
-            Some(Item::ReceiverReport {
-                ssrc: u32::from_be_bytes(ssrc),
-                blocks,
-            })
+            let blocks = Blocks { bytes: body.get(..BLOCK_BYTES * count)? };
+            Some(Item::ReceiverReport { ssrc: u32::from_be_bytes(ssrc), blocks })
         }
-        BYE => Some(Item::Bye {
-            sources: Sources {
-                bytes: body.get(..4 * count)?,
-            },
-        }),
+        BYE => Some(Item::Bye { sources: Sources { bytes: body.get(..4 * count)? } }),
         _ => Some(Item::Other),
     }
 }

@@ -54,8 +54,7 @@ struct Block {
 
 /// The header of a sealed or open packet; None if it is not RTP version 2 or claims more bytes than there are.
 pub fn parse(packet: &[u8]) -> Option<Header> {
-    let (&[first, second, s0, s1, t0, t1, t2, t3, r0, r1, r2, r3], _) =
-        packet.split_first_chunk::<FIXED_BYTES>()?;
+    let (&[first, second, s0, s1, t0, t1, t2, t3, r0, r1, r2, r3], _) = packet.split_first_chunk::<FIXED_BYTES>()?;
     if first >> 6 != VERSION {
         return None;
     }
@@ -66,13 +65,7 @@ pub fn parse(packet: &[u8]) -> Option<Header> {
         let (&[p0, p1, l0, l1], _) = packet.get(sources_end..)?.split_first_chunk::<4>()?;
         let start = sources_end + 4;
         let end = start + 4 * usize::from(u16::from_be_bytes([l0, l1]));
-        (
-            end,
-            Some(Block {
-                profile: u16::from_be_bytes([p0, p1]),
-                start,
-            }),
-        )
+        (end, Some(Block { profile: u16::from_be_bytes([p0, p1]), start }))
     };
     (header_len <= packet.len()).then_some(Header {
         marker: second & 0x80 != 0,

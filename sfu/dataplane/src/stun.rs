@@ -54,10 +54,7 @@ pub struct Key(hmac::Key);
 impl Key {
     /// The short-term key of an `ice-pwd` (RFC 8489 §9.1.1; ICE passwords are ASCII, so SASLprep changes nothing).
     pub fn new(password: &[u8]) -> Self {
-        Self(hmac::Key::new(
-            hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,
-            password,
-        ))
+        Self(hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, password))
     }
 }
 
@@ -82,9 +79,12 @@ pub struct Check {
     pub nominates: bool,
     /// False only where the peer says ICE-CONTROLLED. One that says nothing (FFmpeg) must be controlling: we are lite.
     pub controlling: bool,
-    /// Keeps other modules from making one.
-    _proved: (),
+    _proof: Proof,
 }
+
+/// No other module can make one, so none can make a `Check`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Proof;
 
 /// An authentic answer to a check of ours; for tests and load generators.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,7 +148,7 @@ impl<'a> Unverified<'a> {
             transaction: self.transaction,
             nominates: self.nominates,
             controlling: self.controlling,
-            _proved: (),
+            _proof: Proof,
         })
     }
 }
@@ -164,10 +164,7 @@ pub fn parse_success(datagram: &[u8], key: &Key) -> Option<Success> {
                 let is_whole = value.len() == INTEGRITY_BYTES && ends_in_fingerprint(datagram, at);
                 verify_integrity(datagram, is_whole.then_some(at)?, key)?;
                 let mapped = parse_xor_address(mapped?, &transaction)?;
-                return Some(Success {
-                    transaction,
-                    mapped,
-                });
+                return Some(Success { transaction, mapped });
             }
             0x8000.. => {}
             _ => return None,
@@ -185,13 +182,7 @@ fn split(datagram: &[u8], kind: u16) -> Option<([u8; 12], Attributes<'_>)> {
         && body.len() % 4 == 0
         && [c0, c1, c2, c3] == MAGIC_COOKIE
         && datagram.len() <= MAX_MESSAGE_BYTES;
-    is_message.then_some((
-        *transaction,
-        Attributes {
-            message: datagram,
-            at: HEADER_BYTES,
-        },
-    ))
+    is_message.then_some((*transaction, Attributes { message: datagram, at: HEADER_BYTES }))
 }
 
 /// Type, value without its padding, and offset of each attribute; ends at the first that its message cannot hold.
@@ -205,10 +196,7 @@ impl<'a> Iterator for Attributes<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let at = self.at;
-        let (&[k0, k1, l0, l1], rest) = self
-            .message
-            .get(at..)?
-            .split_first_chunk::<ATTRIBUTE_HEADER_BYTES>()?;
+        let (&[k0, k1, l0, l1], rest) = self.message.get(at..)?.split_first_chunk::<ATTRIBUTE_HEADER_BYTES>()?;
         let value = rest.get(..usize::from(u16::from_be_bytes([l0, l1])))?;
         self.at = at + ATTRIBUTE_HEADER_BYTES + value.len().next_multiple_of(4);
         Some((u16::from_be_bytes([k0, k1]), value, at))
@@ -221,9 +209,7 @@ fn ends_in_fingerprint(message: &[u8], integrity_at: usize) -> bool {
     Attributes { message, at }.any(|(kind, value, at)| {
         kind == attribute::FINGERPRINT
             && at + ATTRIBUTE_HEADER_BYTES + FINGERPRINT_BYTES == message.len()
-            && message
-                .get(..at)
-                .is_some_and(|covered| value == fingerprint(covered))
+            && message.get(..at).is_some_and(|covered| value == fingerprint(covered))
     })
 }
 
@@ -241,9 +227,7 @@ fn verify_integrity(message: &[u8], at: usize, key: &Key) -> Option<()> {
     let covered = copy.get_mut(..at)?;
     covered.copy_from_slice(message.get(..at)?);
     let length = (at + ATTRIBUTE_HEADER_BYTES + INTEGRITY_BYTES).checked_sub(HEADER_BYTES)?;
-    covered
-        .get_mut(2..4)?
-        .copy_from_slice(&u16::try_from(length).ok()?.to_be_bytes());
+    covered.get_mut(2..4)?.copy_from_slice(&u16::try_from(length).ok()?.to_be_bytes());
     let start = at + ATTRIBUTE_HEADER_BYTES;
     let value = message.get(start..start + INTEGRITY_BYTES)?;
     hmac::verify(&key.0, covered, value).ok()
@@ -285,9 +269,6 @@ fn address_mask(transaction: &[u8; 12]) -> [u8; 16] {
 }
 
 fn xor<const N: usize>(mut bytes: [u8; N], mask: &[u8; 16]) -> [u8; N] {
-    bytes
-        .iter_mut()
-        .zip(mask)
-        .for_each(|(byte, mask)| *byte ^= mask);
+    bytes.iter_mut().zip(mask).for_each(|(byte, mask)| *byte ^= mask);
     bytes
 }

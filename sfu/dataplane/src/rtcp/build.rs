@@ -1,8 +1,7 @@
 //! Building compounds into the caller's buffer: one report, then the CNAME that RFC 3550 §6.1 wants in each.
 
 use super::{
-    ReportBlock, SenderInfo, BLOCK_BYTES, HEADER_BYTES, RECEIVER_REPORT, SENDER_REPORT,
-    SOURCE_DESCRIPTION, VERSION,
+    ReportBlock, SenderInfo, BLOCK_BYTES, HEADER_BYTES, RECEIVER_REPORT, SENDER_REPORT, SOURCE_DESCRIPTION, VERSION,
 };
 
 /// The report count has five bits.
@@ -12,24 +11,13 @@ const CNAME: u8 = 1;
 /// A sender report with the source's CNAME; its length, or 0 if `out` is too small or `cname` beyond 255 bytes.
 pub fn build_sender_report(out: &mut [u8], ssrc: u32, info: &SenderInfo, cname: &[u8]) -> usize {
     let mut writer = Writer { out, len: 0 };
-    writer
-        .sender_report(ssrc, info)
-        .and_then(|()| writer.cname(ssrc, cname))
-        .map_or(0, |()| writer.len)
+    writer.sender_report(ssrc, info).and_then(|()| writer.cname(ssrc, cname)).map_or(0, |()| writer.len)
 }
 
 /// A receiver report on up to 31 streams with the reporter's CNAME; its length, or 0 if any of it does not fit.
-pub fn build_receiver_report(
-    out: &mut [u8],
-    ssrc: u32,
-    blocks: &[ReportBlock],
-    cname: &[u8],
-) -> usize {
+pub fn build_receiver_report(out: &mut [u8], ssrc: u32, blocks: &[ReportBlock], cname: &[u8]) -> usize {
     let mut writer = Writer { out, len: 0 };
-    writer
-        .receiver_report(ssrc, blocks)
-        .and_then(|()| writer.cname(ssrc, cname))
-        .map_or(0, |()| writer.len)
+    writer.receiver_report(ssrc, blocks).and_then(|()| writer.cname(ssrc, cname)).map_or(0, |()| writer.len)
 }
 
 struct Writer<'a> {
@@ -48,9 +36,7 @@ impl Writer<'_> {
     }
 
     fn receiver_report(&mut self, ssrc: u32, blocks: &[ReportBlock]) -> Option<()> {
-        let count = u8::try_from(blocks.len())
-            .ok()
-            .filter(|_| blocks.len() <= MAX_BLOCKS)?;
+        let count = u8::try_from(blocks.len()).ok().filter(|_| blocks.len() <= MAX_BLOCKS)?;
         self.header(count, RECEIVER_REPORT, 4 + BLOCK_BYTES * blocks.len())?;
         self.append(&ssrc.to_be_bytes())?;
         blocks.iter().try_for_each(|block| self.block(block))
@@ -80,9 +66,7 @@ impl Writer<'_> {
     }
 
     fn header(&mut self, count: u8, packet_type: u8, body_bytes: usize) -> Option<()> {
-        let [l0, l1] = u16::try_from((HEADER_BYTES + body_bytes) / 4 - 1)
-            .ok()?
-            .to_be_bytes();
+        let [l0, l1] = u16::try_from((HEADER_BYTES + body_bytes) / 4 - 1).ok()?.to_be_bytes();
         self.append(&[VERSION << 6 | count, packet_type, l0, l1])
     }
 

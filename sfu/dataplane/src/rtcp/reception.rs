@@ -5,7 +5,7 @@ use super::{middle, ReportBlock};
 
 /// RFC 3550 A.1: a greater jump ahead is a restart, if the next packet confirms it.
 const MAX_DROPOUT: u16 = 3000;
-/// RFC 3550 A.1: a packet late by less is late, by more a restart.
+/// RFC 3550 A.1: a packet that is behind by less is late, by as much or more a restart, if confirmed.
 const MAX_MISORDER: u16 = 100;
 /// The clock of Opus (RFC 7587 §4.1) and of every `_48k` here.
 const CLOCK_HZ: u64 = 48_000;
@@ -49,13 +49,7 @@ struct SenderReport {
 impl Reception {
     /// Nothing received yet of source `ssrc`.
     pub fn new(ssrc: u32) -> Self {
-        Self {
-            ssrc,
-            sequence: None,
-            jitter: Jitter::default(),
-            reported: Counts::default(),
-            last_sr: None,
-        }
+        Self { ssrc, sequence: None, jitter: Jitter::default(), reported: Counts::default(), last_sr: None }
     }
 
     /// Takes an authentic packet into account; false if it is so far off that it counts only if the next one follows.
@@ -78,17 +72,12 @@ impl Reception {
 
     /// Takes note of the stream's own sender report, so that its sender can tell the round trip.
     pub fn on_sender_report(&mut self, ntp: u64, arrival_48k: u32) {
-        self.last_sr = Some(SenderReport {
-            ntp_middle: middle(ntp),
-            arrival_48k,
-        });
+        self.last_sr = Some(SenderReport { ntp_middle: middle(ntp), arrival_48k });
     }
 
     /// The block for the next report; what it calls fraction lost is since the block before.
     pub fn block(&mut self, now_48k: u32) -> ReportBlock {
-        let counts = self
-            .sequence
-            .map_or_else(Counts::default, |state| state.counts());
+        let counts = self.sequence.map_or_else(Counts::default, |state| state.counts());
         let before = std::mem::replace(&mut self.reported, counts);
         let lost = counts.expected as i64 - counts.received as i64;
         ReportBlock {
@@ -122,12 +111,7 @@ enum Progress {
 impl Sequence {
     fn starting_at(sequence: u16) -> Self {
         let sequence = u64::from(sequence);
-        Self {
-            base: sequence,
-            highest: sequence,
-            received: 1,
-            restart: None,
-        }
+        Self { base: sequence, highest: sequence, received: 1, restart: None }
     }
 
     /// RFC 3550 A.1, `update_seq`.
@@ -135,7 +119,7 @@ impl Sequence {
         let ahead = sequence.wrapping_sub(self.highest as u16);
         if ahead < MAX_DROPOUT {
             self.highest += u64::from(ahead);
-        } else if ahead <= u16::MAX - MAX_MISORDER {
+        } else if ahead <= MAX_MISORDER.wrapping_neg() {
             if self.restart == Some(sequence) {
                 return Progress::Restarts;
             }
@@ -148,10 +132,7 @@ impl Sequence {
     }
 
     fn counts(&self) -> Counts {
-        Counts {
-            expected: self.highest - self.base + 1,
-            received: self.received,
-        }
+        Counts { expected: self.highest - self.base + 1, received: self.received }
     }
 }
 
@@ -167,8 +148,7 @@ impl Jitter {
         let transit = arrival_48k.wrapping_sub(timestamp);
         if let Some(last) = self.last_transit.replace(transit) {
             let difference = transit.wrapping_sub(last) as i32;
-            self.scaled =
-                self.scaled - ((self.scaled + 8) >> 4) + u64::from(difference.unsigned_abs());
+            self.scaled = self.scaled - ((self.scaled + 8) >> 4) + u64::from(difference.unsigned_abs());
         }
     }
 

@@ -19,10 +19,7 @@ pub struct AudioLevel {
 impl AudioLevel {
     /// From the extension's one byte: `|V|   level     |`.
     pub fn from_byte(byte: u8) -> Self {
-        Self {
-            is_voice: byte & 0x80 != 0,
-            level: byte & 0x7f,
-        }
+        Self { is_voice: byte & 0x80 != 0, level: byte & 0x7f }
     }
 
     /// The extension's one byte; a level beyond 127 is silence.
@@ -37,9 +34,7 @@ pub fn extension<'a>(packet: &'a [u8], header: &Header, id: u8) -> Option<&'a [u
     let elements = packet.get(block.start..header.header_len)?;
     match block.profile {
         ONE_BYTE_PROFILE if (1..=ONE_BYTE_MAX_ID).contains(&id) => one_byte_element(elements, id),
-        profile if profile & 0xfff0 == TWO_BYTE_PROFILE && id != 0 => {
-            two_byte_element(elements, id)
-        }
+        profile if profile & 0xfff0 == TWO_BYTE_PROFILE && id != 0 => two_byte_element(elements, id),
         _ => None,
     }
 }

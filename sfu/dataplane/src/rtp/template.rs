@@ -1,8 +1,6 @@
 //! Per packet: the header of one outbound stream, built once; each packet patches what moves.
 
-use super::extension::{
-    AudioLevel, ONE_BYTE_MAX_ID, ONE_BYTE_MAX_VALUE_BYTES, ONE_BYTE_PROFILE, TWO_BYTE_PROFILE,
-};
+use super::extension::{AudioLevel, ONE_BYTE_MAX_ID, ONE_BYTE_MAX_VALUE_BYTES, ONE_BYTE_PROFILE, TWO_BYTE_PROFILE};
 use super::{FIXED_BYTES, VERSION};
 
 /// Room for a mid of 41 characters beside the level; browsers use one or two, a UUID has 36.
@@ -32,31 +30,16 @@ impl Template {
     ///
     /// An id of 0 is an extension that was not negotiated. The one-byte form of RFC 8285 is used where ids and mid
     /// allow it, as they do with every client seen; the two-byte form otherwise.
-    pub fn new(
-        ssrc: u32,
-        payload_type: u8,
-        mid: Option<&[u8]>,
-        mid_id: u8,
-        level_id: u8,
-    ) -> Option<Self> {
+    pub fn new(ssrc: u32, payload_type: u8, mid: Option<&[u8]>, mid_id: u8, level_id: u8) -> Option<Self> {
         if payload_type > 127 {
             return None;
         }
         let mid = mid.filter(|_| mid_id != 0);
         let is_one_byte = level_id <= ONE_BYTE_MAX_ID
-            && mid.is_none_or(|mid| {
-                mid_id <= ONE_BYTE_MAX_ID && mid.len() <= ONE_BYTE_MAX_VALUE_BYTES
-            });
-        let profile = if is_one_byte {
-            ONE_BYTE_PROFILE
-        } else {
-            TWO_BYTE_PROFILE
-        };
+            && mid.is_none_or(|mid| mid_id <= ONE_BYTE_MAX_ID && mid.len() <= ONE_BYTE_MAX_VALUE_BYTES);
+        let profile = if is_one_byte { ONE_BYTE_PROFILE } else { TWO_BYTE_PROFILE };
 
-        let mut block = Block {
-            bytes: [0; MAX_BLOCK_BYTES],
-            len: BLOCK_HEADER_BYTES,
-        };
+        let mut block = Block { bytes: [0; MAX_BLOCK_BYTES], len: BLOCK_HEADER_BYTES };
         let mut level_at = None;
         if level_id != 0 {
             block.element(level_id, &[0], is_one_byte)?;
@@ -67,12 +50,7 @@ impl Template {
         }
         let elements_words = (block.len - BLOCK_HEADER_BYTES).div_ceil(4);
         let [p0, p1] = profile.to_be_bytes();
-        block.bytes[..BLOCK_HEADER_BYTES].copy_from_slice(&[
-            p0,
-            p1,
-            0,
-            u8::try_from(elements_words).ok()?,
-        ]);
+        block.bytes[..BLOCK_HEADER_BYTES].copy_from_slice(&[p0, p1, 0, u8::try_from(elements_words).ok()?]);
 
         let has_block = elements_words > 0;
         let [r0, r1, r2, r3] = ssrc.to_be_bytes();
@@ -80,11 +58,7 @@ impl Template {
         Some(Self {
             fixed: [first, payload_type, 0, 0, 0, 0, 0, 0, r0, r1, r2, r3],
             block: block.bytes,
-            block_len: if has_block {
-                BLOCK_HEADER_BYTES + 4 * elements_words
-            } else {
-                0
-            },
+            block_len: if has_block { BLOCK_HEADER_BYTES + 4 * elements_words } else { 0 },
             level_at,
         })
     }
@@ -108,10 +82,7 @@ impl Template {
         let Some((fixed, rest)) = out.split_first_chunk_mut::<FIXED_BYTES>() else {
             return 0;
         };
-        let (Some(block), Some(prebuilt)) = (
-            rest.get_mut(..self.block_len),
-            self.block.get(..self.block_len),
-        ) else {
+        let (Some(block), Some(prebuilt)) = (rest.get_mut(..self.block_len), self.block.get(..self.block_len)) else {
             return 0;
         };
         *fixed = self.fixed;
@@ -119,10 +90,7 @@ impl Template {
         fixed[2..4].copy_from_slice(&sequence.to_be_bytes());
         fixed[4..8].copy_from_slice(&timestamp.to_be_bytes());
         block.copy_from_slice(prebuilt);
-        if let Some(element) = self
-            .level_at
-            .and_then(|at| block.get_mut(BLOCK_HEADER_BYTES..=at))
-        {
+        if let Some(element) = self.level_at.and_then(|at| block.get_mut(BLOCK_HEADER_BYTES..=at)) {
             match (element, level) {
                 ([.., value], Some(level)) => *value = level.to_byte(),
                 (element, _) => element.fill(0),

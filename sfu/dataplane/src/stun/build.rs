@@ -5,8 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use ring::hmac;
 
 use super::{
-    address_mask, attribute, fingerprint, xor, Check, Key, ATTRIBUTE_HEADER_BYTES, BINDING_REQUEST,
-    BINDING_SUCCESS, FINGERPRINT_BYTES, HEADER_BYTES, INTEGRITY_BYTES, MAGIC_COOKIE,
+    address_mask, attribute, fingerprint, xor, Check, Key, ATTRIBUTE_HEADER_BYTES, BINDING_REQUEST, BINDING_SUCCESS,
+    FINGERPRINT_BYTES, HEADER_BYTES, INTEGRITY_BYTES, MAGIC_COOKIE,
 };
 
 /// The answer to `check`: XOR-MAPPED-ADDRESS, MESSAGE-INTEGRITY, FINGERPRINT (RFC 8445 §7.3.1); its length, or 0 if
@@ -72,11 +72,7 @@ impl<'a> Writer<'a> {
         self.append([0; 3].get(..padding)?)
     }
 
-    pub(super) fn xor_address(
-        &mut self,
-        address: SocketAddr,
-        transaction: &[u8; 12],
-    ) -> Option<()> {
+    pub(super) fn xor_address(&mut self, address: SocketAddr, transaction: &[u8; 12]) -> Option<()> {
         let mask = address_mask(transaction);
         let [p0, p1] = address.port().to_be_bytes();
         let port = [p0 ^ mask[0], p1 ^ mask[1]];
@@ -133,9 +129,7 @@ impl<'a> Writer<'a> {
     fn open(&mut self, kind: u16, value_bytes: usize) -> Option<()> {
         let end = self.len + ATTRIBUTE_HEADER_BYTES + value_bytes.next_multiple_of(4);
         let length = u16::try_from(end.checked_sub(HEADER_BYTES)?).ok()?;
-        self.out
-            .get_mut(2..4)?
-            .copy_from_slice(&length.to_be_bytes());
+        self.out.get_mut(2..4)?.copy_from_slice(&length.to_be_bytes());
         self.append(&kind.to_be_bytes())?;
         self.append(&u16::try_from(value_bytes).ok()?.to_be_bytes())
     }
