@@ -1,0 +1,1 @@
+"""Real clients and real processes for the live tests; none of it shares code with the server."""
