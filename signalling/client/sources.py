@@ -23,7 +23,7 @@ class SourceError(Exception):
     """The file cannot be spoken; the text says why and what to do."""
 
 
-class _PacedTrack(MediaStreamTrack):
+class PacedTrack(MediaStreamTrack):
     """Frames of 20 ms, handed out when their time has come."""
 
     kind = "audio"
@@ -67,7 +67,7 @@ class _PacedTrack(MediaStreamTrack):
             await asyncio.sleep(due_s - now_s)
 
 
-class ToneTrack(_PacedTrack):
+class ToneTrack(PacedTrack):
     """A sine of -15 dBov (amplitude 0.25), endless or of `duration_s`."""
 
     def __init__(self, frequency_hz: float, *, duration_s: float | None = None) -> None:
@@ -81,7 +81,7 @@ class ToneTrack(_PacedTrack):
         return tone(self._frequency_hz, start=self._frames_sent * FRAME_SAMPLES)
 
 
-class FileTrack(_PacedTrack):
+class FileTrack(PacedTrack):
     """The audio of a file, or of standard input for `-`, mixed down to mono at 48 kHz. Raises SourceError."""
 
     def __init__(self, path: str, *, loop: bool = False) -> None:

@@ -1,0 +1,155 @@
+"""`palco up`: starts sfu and signalling and keeps them running. Edge (processes)."""
+
+import argparse
+import asyncio
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import httpx2
+from rich.console import Console
+
+from sfu.contract.config import Config, dump_config, load_config
+from signalling.commands.access import add_config_option
+from signalling.commands.checks import busy_ports
+from signalling.commands.development import SPACE, Note, development_config, leave_note, server_url
+from signalling.commands.failure import CommandFailedError
+from signalling.commands.interrupt import stop_on_signal
+from signalling.commands.supervisor import GaveUpError, Program, keep_running
+
+EPILOG = """examples:
+  palco up                                  development mode: this machine only, keys made on the spot
+  PALCO_PORT=8000 palco up                  the same on another port
+  palco up --config /etc/palco/palco.yaml   for others; deploy/palco.example.yaml explains every key
+
+Either process is started again, with a word about it, when it dies. Ctrl-C ends both."""
+
+READY_TIMEOUT_S = 30.0
+POLL_S = 0.1
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="palco up",
+        description="Start Palco: the sfu (media) and signalling (HTTP).",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_config_option(parser)
+    return parser
+
+
+def run(arguments: argparse.Namespace) -> int:
+    with ExitStack() as cleanup:
+        if arguments.config is None and "PALCO_CONFIG" not in os.environ:
+            directory = cleanup.enter_context(tempfile.TemporaryDirectory(prefix="palco-"))
+            config = development_config(Path(directory), os.environ)
+            note = Note(pid=os.getpid(), url=server_url(config), config=dump_config(config))
+            # The children get all of it in PALCO_CONFIG; what stood in single variables is in there already.
+            environ = {**_without_overrides(os.environ), "PALCO_CONFIG": note.config}
+            _refuse_busy_ports(config)
+            cleanup.enter_context(leave_note(note, port=config.port, environ=os.environ))
+            return asyncio.run(_run(config, environ, config_path=None))
+        config = load_config(arguments.config, os.environ)
+        _refuse_busy_ports(config)
+        return asyncio.run(_run(config, os.environ, config_path=arguments.config))
+
+
+async def _run(config: Config, environ: Mapping[str, str], *, config_path: Path | None) -> int:
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    python = sys.executable
+    option = [] if config_path is None else ["--config", str(config_path)]
+    programs = [
+        Program("sfu", [python, "-m", "sfu", *option]),
+        Program("signalling", [python, "-m", "signalling", "signalling", *option]),
+    ]
+
+    def say(text: str) -> None:
+        console.print(f"palco: {text}.")
+
+    with stop_on_signal() as stop:
+        say("starting sfu and signalling")
+        children = [
+            asyncio.create_task(keep_running(program, environ=environ, stop=stop, say=say)) for program in programs
+        ]
+        greeting = asyncio.create_task(_greet(config, stop, console))
+        try:
+            await asyncio.gather(*children)
+        except GaveUpError as error:
+            say(f"{error}; what it said is above")
+            return error.exit_code
+        finally:
+            stop.set()
+            greeting.cancel()
+            await asyncio.gather(*children, greeting, return_exceptions=True)
+            say("stopped")
+    return 0
+
+
+async def _greet(config: Config, stop: asyncio.Event, console: Console) -> None:
+    """Waits until joins are possible, then says what to do next."""
+    url = server_url(config)
+    loop = asyncio.get_running_loop()
+    late_s = loop.time() + READY_TIMEOUT_S
+    async with httpx2.AsyncClient(trust_env=False, timeout=2.0) as http:
+        while not stop.is_set():
+            with suppress(httpx2.TransportError):
+                if (await http.get(f"{url}/readyz")).is_success:
+                    break
+            if loop.time() >= late_s:
+                console.print(
+                    f"palco: not ready after {READY_TIMEOUT_S:.0f} s; see above, or try `{_typed('doctor')}`."
+                )
+                late_s = float("inf")
+            await asyncio.sleep(POLL_S)
+        else:
+            return
+    console.print(greeting_text(config, url))
+
+
+def greeting_text(config: Config, url: str) -> str:
+    """What to open and what to type next."""
+    if not config.development:
+        return f"palco: ready at {url}, media on UDP {', '.join(map(str, config.rtc.udp_ports))}."
+    return f"""
+Palco runs in development mode: for this machine only, with keys made for this run.
+
+  Open in a browser    {url}/
+  Speak a tone         {_typed("publish --tone 440")}
+  Speak a file         {_typed("publish FILE")}
+  Hear and record      {_typed("listen -o heard.wav --duration 10")}
+  Make a token         {_typed(f"token --space {SPACE} --role host")}
+  Check this machine   {_typed("doctor")}
+
+The commands find this server by themselves; type them in another terminal. Ctrl-C here stops it.
+"""
+
+
+def _typed(arguments: str) -> str:
+    """The command as it works when typed here: `palco` if that is this one, else by its path."""
+    beside = Path(sys.executable).with_name("palco")
+    found = shutil.which("palco")
+    if not beside.exists():
+        return f"{sys.executable} -m signalling {arguments}"
+    if found and Path(found).resolve() == beside.resolve():
+        return f"palco {arguments}"
+    with suppress(ValueError):
+        beside = beside.relative_to(Path.cwd())
+    return f"{beside} {arguments}"
+
+
+def _without_overrides(environ: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environ.items() if not name.startswith("PALCO_")}
+
+
+def _refuse_busy_ports(config: Config) -> None:
+    if busy := busy_ports(config):
+        first = busy[0]
+        raise CommandFailedError(
+            f"{first.key} {first.port} ({first.protocol}, {first.address}) is in use by another program: stop that "
+            f"one, or choose another port in the configuration or by {first.variable}."
+        )
