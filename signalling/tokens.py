@@ -1,0 +1,198 @@
+"""Access tokens: JWTs signed with HS256, in LiveKit's grant shape (RFC 7519, RFC 8725). Pure.
+
+    iss  API key       which secret signed it      sub   identity     who speaks
+    exp  required      nbf, iat, jti  optional     name  for people   video  the grants
+
+`RawToken` is what a stranger sent; only `verify` makes a `Token` of it, and everything else takes a `Token`. The
+algorithm is ours and never the token's (RFC 8725 §3.1); a JSON object that names a member twice is refused, because two
+readers of it may see two different tokens; `crit` and compressed or nested forms are not spoken.
+
+Where LiveKit's defaults are open ours are shut: `canPublish` must be said. `canSubscribe` may be left out, as there.
+"""
+
+import base64
+import binascii
+import json
+import math
+from collections.abc import Mapping
+from typing import Any, Final, NewType, NoReturn
+
+import jwt
+import msgspec
+from msgspec import Struct, field
+
+from signalling.errors import PeerError
+
+RawToken = NewType("RawToken", str)
+
+ALGORITHM: Final = "HS256"
+
+LEEWAY_S: Final = 10.0
+"""Clocks differ; ten seconds is the lower end of what is usual, since tokens are minted on servers that keep time."""
+
+_signatures: Final = jwt.PyJWS(algorithms=[ALGORITHM])
+
+MAX_TOKEN_CHARACTERS: Final = 4096
+MAX_IDENTITY_CHARACTERS: Final = 128
+MAX_NAME_CHARACTERS: Final = 128
+
+
+class Grants(Struct, frozen=True, rename="camel"):
+    """The `video` claim. Grants that Palco does not know are ignored, as LiveKit's SDKs add some with every release."""
+
+    room: str = ""
+    room_join: bool = False
+    room_create: bool = False
+    room_list: bool = False
+    room_admin: bool = False
+    can_publish: bool = False
+    can_subscribe: bool = True
+    hidden: bool = False
+
+
+class Token(Struct, frozen=True, kw_only=True):
+    """A token whose signature and times were right when `verify` looked."""
+
+    identity: str
+    name: str
+    grants: Grants
+    issued_at_s: float | None
+    """`iat`, or `nbf` where there is no `iat` (LiveKit's SDKs set that one alone): what it cannot be older than."""
+    expires_at_s: float
+    key: str
+
+
+class _Claims(Struct, frozen=True, kw_only=True):
+    iss: str
+    sub: str
+    exp: float
+    nbf: float | None = None
+    iat: float | None = None
+    jti: str | None = None
+    name: str | None = None
+    video: Grants = field(default_factory=Grants)
+
+
+class _Header(Struct, frozen=True):
+    alg: str
+    typ: str | None = None
+    kid: str | None = None
+
+
+def verify(raw: RawToken, *, keys: Mapping[str, str], now_s: float) -> Token:
+    """The token's content, if one of `keys` (API key to secret) signed it and its time has come and not gone.
+
+    Raises PeerError `bad_token`; its text never repeats the token.
+    """
+    claims_object = _read_segments(raw)
+    try:
+        claims = msgspec.convert(claims_object, _Claims)
+    except msgspec.ValidationError as error:
+        raise _refused(f"a claim is missing or of the wrong type: {error}") from None
+    _verify_signature(raw, keys.get(claims.iss))
+    _check_times(claims, now_s)
+    _check_texts(claims)
+    issued_at_s = claims.nbf if claims.iat is None else claims.iat
+    return Token(
+        identity=claims.sub,
+        name=claims.name or claims.sub,
+        grants=claims.video,
+        issued_at_s=issued_at_s,
+        expires_at_s=claims.exp,
+        key=claims.iss,
+    )
+
+
+def mint(
+    *, key: str, secret: str, identity: str, name: str, grants: Grants, now_s: float, lifetime_s: float
+) -> RawToken:
+    """A token that `verify` accepts from `now_s` on."""
+    claims = {
+        "iss": key,
+        "sub": identity,
+        "name": name,
+        "iat": int(now_s),
+        "nbf": int(now_s),
+        "exp": int(now_s + lifetime_s),
+        "video": msgspec.to_builtins(grants),
+    }
+    return RawToken(jwt.encode(claims, secret, algorithm=ALGORITHM))
+
+
+def _read_segments(raw: RawToken) -> dict[str, Any]:
+    """The claims as yet unverified, from a token whose form and header are the ones that are spoken here."""
+    if len(raw) > MAX_TOKEN_CHARACTERS:
+        raise _refused(f"it is longer than {MAX_TOKEN_CHARACTERS} characters")
+    segments = raw.split(".")
+    if len(segments) != 3:
+        raise _refused("it is not a JWT")
+    header_object = _read_json(segments[0])
+    if "crit" in header_object:
+        raise _refused("its header has critical extensions")
+    try:
+        header = msgspec.convert(header_object, _Header)
+    except msgspec.ValidationError:
+        raise _refused("its header is malformed") from None
+    if header.alg != ALGORITHM:
+        raise _refused(f"it is not signed with {ALGORITHM}")
+    claims = _read_json(segments[1])
+    if "aud" in claims:
+        raise _refused("it is meant for somebody else (`aud`)")  # RFC 7519 §4.1.3: Palco has no audience name
+    if header.kid is not None and header.kid != claims.get("iss"):
+        raise _refused("its header and its claims name different keys")
+    return claims
+
+
+def _read_json(segment: str) -> dict[str, Any]:
+    try:
+        text = base64.b64decode(segment + "=" * (-len(segment) % 4), altchars=b"-_", validate=True)
+        value = json.loads(text, object_pairs_hook=_without_duplicates, parse_constant=_no_constant)
+    except (binascii.Error, ValueError, RecursionError):
+        raise _refused("it is not well-formed") from None
+    if not isinstance(value, dict):
+        raise _refused("it is not well-formed")
+    return value
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise _refused("a JSON object in it names the same member twice")
+    return members
+
+
+def _no_constant(text: str) -> NoReturn:
+    raise ValueError(text)
+
+
+def _verify_signature(raw: RawToken, secret: str | None) -> None:
+    if secret is None:
+        raise _refused("it was signed with an API key that is not configured here (`iss`)")
+    try:
+        # Claims are checked by ourselves, with our clock; PyJWT's part is the signature.
+        _signatures.decode(raw, secret, algorithms=[ALGORITHM])
+    except jwt.PyJWTError:
+        raise _refused("its signature is wrong") from None
+
+
+def _check_times(claims: _Claims, now_s: float) -> None:
+    if not all(math.isfinite(moment) for moment in (claims.exp, claims.nbf or 0.0, claims.iat or 0.0)):
+        raise _refused("a time in it is not a number")
+    if claims.exp <= now_s - LEEWAY_S:
+        raise _refused("it has expired; ask for a new one")
+    if claims.nbf is not None and claims.nbf > now_s + LEEWAY_S:
+        raise _refused("it is not valid yet (`nbf`)")
+    if claims.iat is not None and claims.iat > now_s + LEEWAY_S:
+        raise _refused("it was issued in the future (`iat`)")
+
+
+def _check_texts(claims: _Claims) -> None:
+    if not 1 <= len(claims.sub) <= MAX_IDENTITY_CHARACTERS or not claims.sub.isprintable():
+        raise _refused(f"its identity (`sub`) must be 1 to {MAX_IDENTITY_CHARACTERS} printable characters")
+    name = claims.name or ""
+    if len(name) > MAX_NAME_CHARACTERS or not name.isprintable():
+        raise _refused(f"its `name` must be at most {MAX_NAME_CHARACTERS} printable characters")
+
+
+def _refused(why: str) -> PeerError:
+    return PeerError("bad_token", f"the token was refused: {why}")
