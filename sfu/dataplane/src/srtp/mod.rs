@@ -10,7 +10,7 @@
 mod cm;
 mod gcm;
 mod kdf;
-mod replay;
+pub(crate) mod replay;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
@@ -18,7 +18,7 @@ mod vectors;
 
 use crate::rtp;
 use kdf::{Master, Stream};
-pub(crate) use replay::Sources;
+use replay::Sources;
 
 /// The E bit of an SRTCP trailer; the other 31 bits are the index (RFC 3711 §3.4).
 const ENCRYPTED: u32 = 1 << 31;
@@ -206,7 +206,8 @@ impl Sealer {
     }
 }
 
-/// The keys of one stream. The rare profile lives behind a pointer, so that the usual one stays small and in line.
+/// The keys of one stream. The usual profiles lie in line; the rare and larger one behind a pointer.
+#[expect(clippy::large_enum_variant, reason = "a seal must not first wait for a pointer to its key")]
 enum Cipher {
     Gcm(gcm::Cipher),
     Cm(Box<cm::Cipher>),
