@@ -34,6 +34,9 @@ EPILOG = """examples:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command line and returns its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments:
+        _parser().print_help()
+        return 2
     chosen = _parser().parse_args(arguments[:1])
     part = importlib.import_module(f"signalling.commands.{chosen.command}")
     try:

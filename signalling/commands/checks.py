@@ -115,10 +115,8 @@ def check_limits() -> Iterator[Finding]:
     if soft >= WANTED_FILES:
         yield Finding("ok", "Open files", f"{soft} allowed")
     else:
-        remedy = (
-            f"every listener's event stream takes one; LimitNOFILE={WANTED_FILES} in the unit, or `ulimit -n {hard}`"
-        )
-        yield Finding("warn", "Open files", f"{soft} allowed (up to {hard} on request)", remedy)
+        remedy = f"every listener's event stream takes one: LimitNOFILE={WANTED_FILES} in the unit, or `ulimit -n`"
+        yield Finding("warn", "Open files", f"{soft} allowed (at most {hard})", remedy)
     for name, direction in (("rmem_max", "receive"), ("wmem_max", "send")):
         try:
             size = int(Path(f"/proc/sys/net/core/{name}").read_text(encoding="ascii"))
