@@ -1,0 +1,1 @@
+"""What Palco promises, each promise tried on running processes with real clients."""
