@@ -87,7 +87,7 @@ class Association:
 
     def _is_close_notify(self, record: Record) -> bool:
         length = len(record.fragment) - _EXPLICIT_NONCE_BYTES - _TAG_BYTES
-        if length < 2:
+        if length < 2 or record.octets[1:3] != _VERSION:
             return False
         key, salt = self._receive[:_KEY_BYTES], self._receive[_KEY_BYTES:]
         explicit, sealed = record.fragment[:_EXPLICIT_NONCE_BYTES], record.fragment[_EXPLICIT_NONCE_BYTES:]

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from OpenSSL import SSL
 
 from sfu.association import MAX_RESENDS, Association, Left, Resend, Secrets
-from sfu.handshake import DtlsContexts, Established, Send
+from sfu.handshake import DtlsContexts, Established, Handshake, Send
 from sfu.records import parse_records
 from tests.sfu.dtls_link import THEIRS, Link, handshake, pair
 
@@ -87,10 +87,7 @@ def test_two_closing_alerts_never_share_a_number() -> None:
     assert numbers == [1, 2, 3]
 
 
-def _join(machine: object, plain: SSL.Connection) -> Association:
-    from sfu.handshake import Handshake
-
-    assert isinstance(machine, Handshake)
+def _join(machine: Handshake, plain: SSL.Connection) -> Association:
     for _ in range(4):
         try:
             plain.do_handshake()
