@@ -102,6 +102,20 @@ fn contributing_sources_and_extension_stay_in_the_clear_and_the_payload_does_not
 }
 
 #[test]
+fn a_packet_is_sealed_otherwise_after_each_rollover() {
+    for profile in PROFILES {
+        let (sealer, _) = pair(profile);
+        let first = seal(&sealer, &rtp_numbered(1), 1);
+        for bit in 16..48 {
+            let later = seal(&sealer, &rtp_numbered(1), 1 << bit | 1);
+            for (first, later) in first[12..].chunks(16).zip(later[12..].chunks(16)) {
+                assert_ne!(first, later);
+            }
+        }
+    }
+}
+
+#[test]
 fn a_compound_opens_once_and_no_two_are_sealed_alike() {
     for profile in PROFILES {
         let (mut sealer, mut opener) = pair(profile);
