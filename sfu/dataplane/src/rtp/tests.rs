@@ -81,7 +81,7 @@ fn padding_is_stripped_to_the_last_byte_of_the_payload() {
 
 /// The lie that felled Pion's interceptor (CVE-2025-49140).
 #[test]
-fn padding_longer_than_its_packet_is_refused() {
+fn t16_padding_longer_than_its_packet_is_refused() {
     for rest in [&b""[..], b"\x00", b"\x02", b"opus\x06", b"opus\xff"] {
         let packet = packet(0xa0, rest);
         assert_eq!(payload(&packet, &parse(&packet).unwrap()), None, "{rest:?}");

@@ -76,6 +76,15 @@ fn a_jump_counts_once_the_next_packet_confirms_it() {
 }
 
 #[test]
+fn a_stray_packet_does_not_make_a_later_one_a_restart() {
+    let mut reception = after(0, 0..10);
+    assert!(!reception.on_packet(9 + 3000, 0, 0));
+    assert!(reception.on_packet(10, 0, 0));
+    assert!(!reception.on_packet(9 + 3001, 0, 0));
+    assert_eq!(reception.block(0).highest_sequence, 10);
+}
+
+#[test]
 fn the_bounds_of_dropout_and_misorder_are_those_of_appendix_a() {
     assert!(after(0, 0..1).on_packet(2999, 0, 0));
     assert!(!after(0, 0..1).on_packet(3000, 0, 0));
