@@ -1,6 +1,6 @@
 //! Per packet: what of a source was already received, and which index an RTP sequence number stands for.
 //!
-//! The order of use is the security property (RFC 3711 §3.3): `check` a packet, verify its tag, and only then `commit`.
+//! The order of use is the security property (RFC 3711 §3.3): check a packet, verify its tag, and only then `commit`.
 //! A forged packet can thus neither move a window, nor advance a rollover counter, nor make a source known.
 
 use super::Drop;
