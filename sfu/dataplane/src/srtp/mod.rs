@@ -174,8 +174,8 @@ impl Sealer {
 
     /// Seals the packet in `buffer[..len]` in place; its sealed length.
     ///
-    /// `index` is the packet's extended sequence number, 48 bits. None, with nothing written, if it has more, if it does
-    /// not end with the packet's sequence number, or if the buffer has no room for the tag.
+    /// `index` is the packet's extended sequence number, 48 bits. None, with nothing written, if it has more, if it
+    /// does not end with the packet's sequence number, or if the buffer has no room for the tag.
     pub fn seal_rtp(&self, buffer: &mut [u8], header_len: usize, len: usize, index: u64) -> Option<usize> {
         let sequence = u16::from_be_bytes([*buffer.get(2)?, *buffer.get(3)?]);
         let ssrc = read_u32(buffer, 8)?;
