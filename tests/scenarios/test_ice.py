@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from sfu._dataplane import Dataplane, Event
+from sfu._dataplane import Dataplane
 from tests.harness import ice, rtp
 from tests.harness.room import Room
 from tests.harness.wire import WITHIN_S, meet, open_path
@@ -113,10 +113,10 @@ async def dataplane(
             plane.close()
 
 
-async def event(plane: Dataplane, kind: str) -> Event:
+async def event(plane: Dataplane, kind: str) -> tuple[object, ...]:
     """The next event of this kind; earlier ones of other kinds are passed over."""
     loop = asyncio.get_running_loop()
-    found: asyncio.Future[Event] = loop.create_future()
+    found: asyncio.Future[tuple[object, ...]] = loop.create_future()
 
     def read() -> None:
         for one in plane.events():
