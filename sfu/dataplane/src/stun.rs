@@ -153,7 +153,7 @@ impl<'a> Unverified<'a> {
     }
 }
 
-/// The answer that `key` signed, FINGERPRINT included, as full ICE agents must demand it; for tests and load generators.
+/// The answer that `key` signed, demanding all that a full ICE agent must; for tests and load generators.
 pub fn parse_success(datagram: &[u8], key: &Key) -> Option<Success> {
     let (transaction, attributes) = split(datagram, BINDING_SUCCESS)?;
     let mut mapped = None;

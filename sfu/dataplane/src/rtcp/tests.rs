@@ -236,7 +236,9 @@ proptest! {
     }
 
     #[test]
-    fn sender_reports_are_read_as_built(source: u32, ntp: u64, numbers: [u32; 3], cname in prop::collection::vec(any::<u8>(), 0..256)) {
+    fn sender_reports_are_read_as_built(
+        source: u32, ntp: u64, numbers: [u32; 3], cname in prop::collection::vec(any::<u8>(), 0..256),
+    ) {
         let [rtp_timestamp, packets, octets] = numbers;
         let sent = SenderInfo { ntp, rtp_timestamp, packets, octets };
         let mut out = [0; 512];

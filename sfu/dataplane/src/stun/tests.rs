@@ -293,7 +293,9 @@ proptest! {
 
     /// Noise rarely gets past the header; this does, with lengths and types that lie.
     #[test]
-    fn t2_no_attributes_make_the_parsers_panic_or_pass_as_authentic(body in prop::collection::vec(any::<[u8; 4]>(), 0..60)) {
+    fn t2_no_attributes_make_the_parsers_panic_or_pass_as_authentic(
+        body in prop::collection::vec(any::<[u8; 4]>(), 0..60),
+    ) {
         let message = crafted(|writer| {
             let body = body.concat();
             writer.out[writer.len..][..body.len()].copy_from_slice(&body);
