@@ -1,0 +1,190 @@
+//! Where a turn's outgoing datagrams are written, sealed in place, and lie until the kernel has them. Per packet.
+//!
+//! Datagrams that follow each other to one destination share a message as long as UDP GSO can cut them apart again: all
+//! of one size, only the last may be shorter. Guarded by `benches/fanout`.
+
+use std::net::SocketAddr;
+
+/// Room that `Outbox::room` promises: no datagram is larger (an Ethernet MTU).
+pub const DATAGRAM_ROOM: usize = 1500;
+
+/// The kernel's bound on segments of one message (UDP_MAX_SEGMENTS was 64 before Linux 6.9).
+const MAX_SEGMENTS: u16 = 64;
+
+/// One or more datagrams to one destination.
+#[derive(Clone, Copy, Debug)]
+pub struct Message {
+    /// Where to.
+    pub destination: SocketAddr,
+    /// Where in the arena the first datagram begins.
+    pub start: usize,
+    /// Bytes of all its datagrams.
+    pub len: usize,
+    /// Bytes of each datagram but the last.
+    pub segment: u16,
+    /// How many datagrams.
+    pub segments: u16,
+}
+
+impl Message {
+    fn can_take(&self, destination: &SocketAddr, len: usize) -> bool {
+        let is_open = self.len == usize::from(self.segment) * usize::from(self.segments);
+        is_open && len <= usize::from(self.segment) && self.segments < MAX_SEGMENTS && self.destination == *destination
+    }
+}
+
+/// A fixed buffer and the messages written into it.
+#[derive(Debug)]
+pub struct Arena {
+    bytes: Box<[u8]>,
+    used: usize,
+    messages: Vec<Message>,
+    packets: u64,
+}
+
+impl Arena {
+    /// An arena that is flushed when `bytes` or `messages` are used up.
+    pub fn new(bytes: usize, messages: usize) -> Self {
+        assert!(bytes >= DATAGRAM_ROOM && messages > 0);
+        Self { bytes: vec![0; bytes].into(), used: 0, messages: Vec::with_capacity(messages), packets: 0 }
+    }
+
+    /// What waits to be sent.
+    pub fn messages(&self) -> &[Message] {
+        &self.messages
+    }
+
+    /// All datagrams of a message, one after the other.
+    pub fn payload(&self, message: &Message) -> &[u8] {
+        &self.bytes[message.start..message.start + message.len]
+    }
+
+    /// How many of the datagrams are forwarded media.
+    pub fn packets(&self) -> u64 {
+        self.packets
+    }
+
+    fn has_room(&self) -> bool {
+        self.bytes.len() - self.used >= DATAGRAM_ROOM && self.messages.len() < self.messages.capacity()
+    }
+
+    fn commit(&mut self, destination: SocketAddr, len: usize) {
+        let start = self.used;
+        self.used += len;
+        match self.messages.last_mut() {
+            Some(last) if last.can_take(&destination, len) => {
+                last.len += len;
+                last.segments += 1;
+            }
+            _ => self.messages.push(Message { destination, start, len, segment: len as u16, segments: 1 }),
+        }
+    }
+
+    fn clear(&mut self) {
+        self.used = 0;
+        self.packets = 0;
+        self.messages.clear();
+    }
+}
+
+/// What carries messages away: the kernel, or a test's simulated network.
+pub trait Wire {
+    /// Takes all messages; what cannot be sent is counted and forgotten.
+    fn send(&mut self, arena: &Arena);
+}
+
+/// An arena together with the wire that empties it.
+pub struct Outbox<'a> {
+    arena: &'a mut Arena,
+    wire: &'a mut dyn Wire,
+}
+
+impl<'a> Outbox<'a> {
+    /// Joins the two for one turn.
+    pub fn new(arena: &'a mut Arena, wire: &'a mut dyn Wire) -> Self {
+        Self { arena, wire }
+    }
+
+    /// At least `DATAGRAM_ROOM` bytes to write the next datagram into.
+    #[inline]
+    pub fn room(&mut self) -> &mut [u8] {
+        if !self.arena.has_room() {
+            self.flush();
+        }
+        &mut self.arena.bytes[self.arena.used..]
+    }
+
+    /// The first `len` bytes of `room` are a datagram.
+    #[inline]
+    pub fn commit(&mut self, destination: SocketAddr, len: usize) {
+        self.arena.commit(destination, len);
+    }
+
+    /// The same, and it is forwarded media.
+    #[inline]
+    pub fn commit_packet(&mut self, destination: SocketAddr, len: usize) {
+        self.arena.packets += 1;
+        self.arena.commit(destination, len);
+    }
+
+    /// Hands everything to the wire.
+    pub fn flush(&mut self) {
+        if !self.arena.messages.is_empty() {
+            self.wire.send(self.arena);
+            self.arena.clear();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Default)]
+    struct Recorder(Vec<Vec<(usize, u16, u16)>>);
+
+    impl Wire for Recorder {
+        fn send(&mut self, arena: &Arena) {
+            self.0.push(arena.messages().iter().map(|m| (m.len, m.segment, m.segments)).collect());
+        }
+    }
+
+    fn sent(sizes: &[(u16, usize)]) -> Vec<Vec<(usize, u16, u16)>> {
+        let mut arena = Arena::new(4 * DATAGRAM_ROOM, 4);
+        let mut wire = Recorder::default();
+        let mut out = Outbox::new(&mut arena, &mut wire);
+        for (port, len) in sizes {
+            assert!(out.room().len() >= DATAGRAM_ROOM);
+            out.commit(SocketAddr::from(([127, 0, 0, 1], *port)), *len);
+        }
+        out.flush();
+        wire.0
+    }
+
+    #[test]
+    fn equal_datagrams_to_one_destination_make_one_message() {
+        assert_eq!(sent(&[(1, 100), (1, 100), (1, 100)]), [[(300, 100, 3)]]);
+    }
+
+    #[test]
+    fn a_shorter_datagram_ends_its_message() {
+        assert_eq!(sent(&[(1, 100), (1, 60), (1, 60), (1, 60)]), [[(160, 100, 2), (120, 60, 2)]]);
+    }
+
+    #[test]
+    fn a_longer_datagram_begins_a_message() {
+        assert_eq!(sent(&[(1, 60), (1, 100)]), [[(60, 60, 1), (100, 100, 1)]]);
+    }
+
+    #[test]
+    fn destinations_never_share_a_message() {
+        assert_eq!(sent(&[(1, 60), (2, 60), (1, 60)]), [[(60, 60, 1); 3]]);
+    }
+
+    #[test]
+    fn a_full_arena_is_flushed_before_the_next_datagram() {
+        let sizes: Vec<_> = (0..5).map(|port| (port, 60)).collect();
+        assert_eq!(sent(&sizes).iter().map(Vec::len).collect::<Vec<_>>(), [4, 1]);
+        assert_eq!(sent(&[(1, 1500); 9]).iter().flatten().map(|m| usize::from(m.2)).sum::<usize>(), 9);
+    }
+}

@@ -1,0 +1,288 @@
+//! The edge: worker threads with their sockets and clock, around the pure engine. All `unsafe` of the crate is below here.
+
+pub mod tap;
+pub mod udp;
+pub mod wake;
+
+use std::collections::HashMap;
+use std::io;
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crate::arena::{Arena, Outbox, Wire};
+use crate::counters::Counters;
+use crate::engine::command::{Command, Event};
+use crate::engine::Engine;
+use crate::ids::Id;
+use crate::Nanos;
+use tap::TapSockets;
+use udp::{Inbox, Socket};
+use wake::{Alarm, EventFd, Poll};
+
+/// Bytes that lie in the cache while the kernel copies them: 64 listeners with ten packets each.
+const ARENA_BYTES: usize = 96 << 10;
+
+/// Events that wait for Python before the expendable ones are dropped.
+const MAX_EVENTS: usize = 1 << 16;
+
+/// Seconds from the NTP epoch (1900) to the Unix epoch (RFC 5905 §6).
+const NTP_TO_UNIX_S: u64 = 2_208_988_800;
+
+/// What a worker is sent.
+pub enum Order {
+    /// For the engine.
+    Apply(Command),
+    /// A tap's sockets; the engine learns of the tap by a command of its own.
+    OpenTap(Id, TapSockets),
+    /// Closes them.
+    CloseTap(Id),
+    /// The end of the worker.
+    Stop,
+}
+
+/// A worker as the face sees it.
+#[derive(Debug)]
+pub struct Mailbox {
+    orders: Sender<Order>,
+    alarm: Arc<Alarm>,
+}
+
+impl Mailbox {
+    /// Where a worker is told things, and where it finds them.
+    pub fn new() -> io::Result<(Self, Receiver<Order>)> {
+        let (orders, inbox) = std::sync::mpsc::channel();
+        Ok((Self { orders, alarm: Arc::new(Alarm::new()?) }, inbox))
+    }
+
+    /// Orders are carried out in the order they were sent. A worker that has ended takes none.
+    pub fn send(&self, order: Order) {
+        if self.orders.send(order).is_ok() {
+            self.alarm.ring();
+        }
+    }
+
+    /// Its bell, for the other workers.
+    pub fn alarm(&self) -> Arc<Alarm> {
+        self.alarm.clone()
+    }
+}
+
+/// Events of all workers on their way to Python: the only lock, taken once a turn and only if there is something to tell.
+#[derive(Debug)]
+pub struct EventQueue {
+    events: Mutex<Vec<Event>>,
+    bell: EventFd,
+    drained: Arc<AtomicU64>,
+}
+
+impl EventQueue {
+    /// Empty.
+    pub fn new() -> io::Result<Self> {
+        Ok(Self { events: Mutex::default(), bell: EventFd::new()?, drained: Arc::default() })
+    }
+
+    /// Readable while events wait.
+    pub fn fileno(&self) -> i32 {
+        self.bell.as_raw_fd()
+    }
+
+    /// How often all events were taken.
+    pub fn drained(&self) -> Arc<AtomicU64> {
+        self.drained.clone()
+    }
+
+    /// Takes all events.
+    pub fn take(&self) -> Vec<Event> {
+        self.drained.fetch_add(1, Relaxed);
+        self.bell.clear();
+        std::mem::take(&mut *self.events.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn publish(&self, news: &mut Vec<Event>, counters: &Counters) {
+        if news.is_empty() {
+            return;
+        }
+        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        for event in news.drain(..) {
+            if events.len() >= MAX_EVENTS && event.is_expendable() {
+                counters.dropped_events.add(1);
+            } else {
+                events.push(event);
+            }
+        }
+        drop(events);
+        self.bell.set();
+    }
+}
+
+/// Everything that a worker's thread owns from the start.
+pub struct Worker {
+    /// Its machine.
+    pub engine: Engine,
+    /// Its socket.
+    pub socket: Socket,
+    /// Its orders, and the bell that announces them.
+    pub orders: Receiver<Order>,
+    /// See `orders`.
+    pub alarm: Arc<Alarm>,
+    /// Every worker's bell, by worker.
+    pub alarms: Vec<Arc<Alarm>>,
+    /// Where its events go.
+    pub events: Arc<EventQueue>,
+    /// What it has done.
+    pub counters: Arc<Counters>,
+    /// When all workers' time began.
+    pub zero: Instant,
+}
+
+/// The NTP time now: seconds since 1900 in the upper half.
+pub fn ntp_now() -> u64 {
+    let since_unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let fraction = (u64::from(since_unix.subsec_nanos()) << 32) / 1_000_000_000;
+    (since_unix.as_secs() + NTP_TO_UNIX_S) << 32 | fraction
+}
+
+/// The kernel as a wire, which notes how long each batch took to get there.
+struct Kernel<'a> {
+    socket: &'a Socket,
+    sender: &'a mut udp::Sender,
+    counters: &'a Counters,
+    turn_began: Instant,
+}
+
+impl Wire for Kernel<'_> {
+    fn send(&mut self, arena: &Arena) {
+        self.sender.send(self.socket, arena, self.counters);
+        if arena.packets() > 0 {
+            let elapsed = self.turn_began.elapsed().as_nanos() as u64;
+            self.counters.observe_forward(elapsed, arena.packets());
+        }
+    }
+}
+
+/// A worker's thread.
+struct Loop {
+    worker: Worker,
+    taps: HashMap<Id, TapSockets>,
+    poll: Poll,
+    inbox: Inbox,
+    sender: udp::Sender,
+    arena: Arena,
+    tap_buffer: Box<[u8]>,
+}
+
+/// Runs a worker until it is told to stop.
+pub fn run(worker: Worker) -> io::Result<()> {
+    let poll = Poll::new(&worker.alarm)?;
+    poll.add(worker.socket.as_raw_fd())?;
+    let sender = udp::Sender::new(&worker.socket);
+    let mut it = Loop {
+        worker,
+        taps: HashMap::new(),
+        poll,
+        inbox: Inbox::default(),
+        sender,
+        arena: Arena::new(ARENA_BYTES, udp::OUTBOX),
+        tap_buffer: vec![0; 2_048].into(),
+    };
+    loop {
+        let first = it.sleep();
+        // A bug costs a turn, not the worker: what a packet leaves half done, the next turn does not see.
+        match catch_unwind(AssertUnwindSafe(|| it.turn(first))) {
+            Ok(true) => {}
+            Ok(false) => return Ok(()),
+            Err(_) => it.worker.counters.panics.add(1),
+        }
+    }
+}
+
+impl Loop {
+    fn now(&self) -> Nanos {
+        self.worker.zero.elapsed().as_nanos() as Nanos
+    }
+
+    /// Sleeps until there is something to do; the order that prevented it, if one did.
+    fn sleep(&mut self) -> Option<Order> {
+        self.worker.alarm.before_sleep();
+        // What was left before the bell worked would not ring it.
+        let first = match self.worker.orders.try_recv() {
+            Ok(order) => Some(order),
+            Err(TryRecvError::Empty) => None,
+            Err(TryRecvError::Disconnected) => Some(Order::Stop),
+        };
+        let timeout = if first.is_some() || self.worker.engine.has_mirrored() {
+            Some(Duration::ZERO)
+        } else {
+            let wakes_at = self.worker.engine.wakes_at();
+            wakes_at.map(|at| Duration::from_nanos(at.saturating_sub(self.now())))
+        };
+        if timeout != Some(Duration::ZERO) {
+            self.poll.wait(timeout);
+        }
+        self.worker.alarm.after_sleep();
+        first
+    }
+
+    /// One turn; false if it was the last.
+    fn turn(&mut self, first: Option<Order>) -> bool {
+        let count = self.inbox.read(&self.worker.socket);
+        let turn_began = Instant::now();
+        let now = (turn_began - self.worker.zero).as_nanos() as Nanos;
+        let Worker { engine, socket, orders, counters, .. } = &mut self.worker;
+        let mut wire = Kernel { socket, sender: &mut self.sender, counters, turn_began };
+        let mut out = Outbox::new(&mut self.arena, &mut wire);
+        let mut goes_on = true;
+        let mut next = first;
+        while let Some(order) = next.take().or_else(|| orders.try_recv().ok()) {
+            match order {
+                Order::Apply(command) => engine.apply(command, now, &mut out),
+                Order::OpenTap(tap, sockets) => {
+                    // A tap that cannot be waited on is still read at every turn.
+                    let _ = sockets.receiver_fd().map(|fd| self.poll.add(fd));
+                    self.taps.insert(tap, sockets);
+                }
+                Order::CloseTap(tap) => drop(self.taps.remove(&tap)),
+                Order::Stop => goes_on = false,
+            }
+        }
+        engine.on_mirrored(now);
+        counters.largest_batch_in.raise_to(count as u64);
+        for n in 0..count {
+            if let Some((source, datagram)) = self.inbox.datagram(n) {
+                engine.on_datagram(source, datagram, now, &mut out);
+            }
+        }
+        for (tap, sockets) in &self.taps {
+            for _ in 0..tap::READS_PER_TURN {
+                let Some(len) = sockets.read(&mut self.tap_buffer) else { break };
+                engine.on_tap_packet(*tap, &self.tap_buffer[..len], now);
+            }
+        }
+        engine.end_turn(now, &mut out);
+        self.after_turn();
+        goes_on
+    }
+
+    /// What is not for the UDP socket: taps, other workers, Python. In this order: who is told of a barrier may rely on
+    /// every packet before it being on its way.
+    fn after_turn(&mut self) {
+        let Worker { engine, counters, events, alarms, .. } = &mut self.worker;
+        for packet in engine.tap_packets() {
+            let is_sent = self.taps.get(&packet.tap).is_some_and(|tap| tap.send(engine.tap_payload(packet)));
+            let counter = if is_sent { &counters.tap_out } else { &counters.dropped_tap };
+            counter.add(1);
+        }
+        engine.clear_tap_packets();
+        let mut wakes = engine.take_wakes();
+        while wakes != 0 {
+            if let Some(alarm) = alarms.get(wakes.trailing_zeros() as usize) {
+                alarm.ring();
+            }
+            wakes &= wakes - 1;
+        }
+        events.publish(engine.events(), counters);
+    }
+}
