@@ -40,8 +40,8 @@ async def accept_answer(peer: RTCPeerConnection, answer: str) -> None:
     """Opens sockets towards the answer's candidates and connects. Raises ConnectFailedError."""
     try:
         remotes = remote_addresses(answer)
-    except ValueError as error:
-        raise ConnectFailedError(f"The server's answer is no SDP that this client understands: {error}.") from error
+    except (AssertionError, IndexError, KeyError, ValueError) as error:  # how aiortc's parser says no
+        raise ConnectFailedError("The server's answer is no SDP that this client understands.") from error
     sources = sorted({source for host, port in remotes if (source := source_address(host, port))})
     if not sources:
         raise ConnectFailedError(

@@ -27,9 +27,10 @@ class Recording:
         container_format, codec = CODECS[path.suffix.lower()]
         try:
             self._container = av.open(str(path), mode="w", format=container_format)
+            stream = self._container.add_stream(codec, rate=SAMPLE_RATE_HZ, layout="stereo")
+            self._container.start_encoding()  # opens the file now, not at the first sound
         except (OSError, av.FFmpegError) as error:
             raise RecordingError(f"{path} cannot be written ({error}): choose another place.") from error
-        stream = self._container.add_stream(codec, rate=SAMPLE_RATE_HZ, layout="stereo")
         assert isinstance(stream, AudioStream)  # noqa: S101 narrows what add_stream says of an audio codec
         self._stream = stream
         self._written = 0

@@ -135,6 +135,7 @@ def _open(path: str) -> InputContainer:
 
 def _decode(container: InputContainer, path: str) -> Iterator[Samples]:
     resampler = AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE_HZ, frame_size=FRAME_SAMPLES)
+    decoded: AudioFrame | None = None
     with container:
         try:
             for decoded in container.decode(audio=0):
@@ -143,6 +144,8 @@ def _decode(container: InputContainer, path: str) -> Iterator[Samples]:
                     yield _whole(frame.to_ndarray()[0])
         except av.FFmpegError as error:
             raise SourceError(f"{path} breaks off: {error}.") from error
+        if decoded is None:
+            return  # nothing was said; silence after it would pretend there was
         for frame in resampler.resample(None):
             yield _whole(frame.to_ndarray()[0])
         for _ in range(LEAD_OUT_FRAMES):
