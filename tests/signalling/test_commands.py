@@ -16,7 +16,7 @@ from signalling.commands import access, development, listen, supervisor, token
 from signalling.commands.failure import CommandFailedError
 from signalling.commands.progress import progress_line
 from signalling.commands.up import greeting_text
-from signalling.tokens import RawToken, verify
+from signalling.tokens import Grants, RawToken, verify
 
 SECRET = "0123456789abcdef0123456789abcdef"
 CONFIG = f"rtc: {{node_ip: 127.0.0.1}}\nkeys: {{key: {SECRET}}}\nport: 7999\n"
@@ -143,7 +143,7 @@ class TestToken:
 
     def test_each_grant_of_a_token_has_its_flag(self) -> None:
         flags = {flag.replace("-", "_") for flag in token.GRANT_FLAGS}
-        assert flags == set(access.Grants.__struct_fields__) - {"room"}
+        assert flags == set(Grants.__struct_fields__) - {"room"}
 
 
 class TestDurations:
