@@ -1,0 +1,121 @@
+/** Where tokens come from: the link, the application that embeds this page, or, in development, the server itself. */
+
+import { Api, claims } from "../palco.js";
+import { preferences } from "./preferences.js";
+import { spaceId } from "./route.js";
+
+const KEY = "palco.tokens";
+
+/**
+ * Tokens by space, kept for the life of the tab: they leave the address bar, so that a copied address carries none,
+ * and yet a reload stays in the space.
+ */
+export class Credentials {
+  #tokens = read();
+  #isDevelopment = null;
+
+  /** @param {string} token @param {string | null} space by default the one that the token names */
+  keep(token, space = null) {
+    const room = space ?? claims(token).video?.room;
+    if (!room) return null;
+    this.#tokens[room] = { token, role: null };
+    this.#write();
+    return room;
+  }
+
+  /** @param {string} space forgets its token: it was refused for good */
+  forget(space) {
+    delete this.#tokens[space];
+    this.#write();
+  }
+
+  /**
+   * A source of tokens for one space, as `Api` wants it; null when nobody gave us one.
+   *
+   * @param {string} space
+   * @param {"host" | "listener"} [role] what to ask for in development
+   */
+  async source(space, role) {
+    const kept = this.#tokens[space];
+    if (kept && kept.role === null) return () => kept.token;
+    if (!(await this.isDevelopment())) return null;
+    return async ({ isRefused }) => {
+      const held = this.#tokens[space];
+      if (held && !isRefused && (!role || held.role === role)) return held.token;
+      return await this.#ask(space, role ?? held?.role ?? "listener");
+    };
+  }
+
+  /** Whether this server hands out tokens by itself: development mode, never production. */
+  async isDevelopment() {
+    this.#isDevelopment ??= this.#ask("lobby", "listener").then(
+      () => true,
+      (error) => {
+        if (error.status === 0) this.#isDevelopment = null;
+        return false;
+      },
+    );
+    return await this.#isDevelopment;
+  }
+
+  /** A token that may list spaces: development's, or one whose grant says so. */
+  async lobby() {
+    const listing = Object.entries(this.#tokens).find(([, { token }]) => claims(token).video?.roomList);
+    if (listing) return await this.source(listing[0]);
+    return (await this.isDevelopment()) ? await this.source("lobby") : null;
+  }
+
+  async #ask(space, role) {
+    const api = new Api({ token: "" });
+    const wish = { space, role, identity: ownIdentity(), name: preferences.name || undefined };
+    const { token } = await api.call("POST", "/dev/tokens", wish);
+    this.#tokens[space] = { token, role };
+    this.#write();
+    return token;
+  }
+
+  #write() {
+    try {
+      sessionStorage.setItem(KEY, JSON.stringify(this.#tokens));
+    } catch {
+      // Storage forbidden: a reload will ask for the link again.
+    }
+  }
+}
+
+function read() {
+  try {
+    return JSON.parse(sessionStorage.getItem(KEY) ?? "{}");
+  } catch {
+    return {};
+  }
+}
+
+/** In development a tab is a person, so that one browser can play several. Readable: lists show it as it is. */
+function ownIdentity() {
+  const made = spaceId(preferences.name || "guest", crypto.getRandomValues(new Uint16Array(1))[0].toString(36));
+  try {
+    const kept = sessionStorage.getItem("palco.identity") ?? made;
+    sessionStorage.setItem("palco.identity", kept);
+    return kept;
+  } catch {
+    return made;
+  }
+}
+
+/**
+ * Takes tokens from the application around us: `postMessage({type: "palco.token", space?, token})`.
+ *
+ * Only the window that embeds this page is heard; which sites may embed it is the server's `frame-ancestors`.
+ *
+ * @param {(message: {token: string, space: string | null}) => void} take
+ */
+export function listenForTokens(take) {
+  if (window.parent === window) return;
+  window.addEventListener("message", ({ source, data }) => {
+    if (source !== window.parent || data?.type !== "palco.token" || typeof data.token !== "string") return;
+    take({ token: data.token, space: typeof data.space === "string" ? data.space : null });
+  });
+  // Says only that we are ready, so any origin may read it.
+  window.parent.postMessage({ type: "palco.ready" }, "*");
+}

@@ -1,0 +1,43 @@
+/** Which screen a refusal leads to. Pure. */
+
+const BY_CODE = {
+  removed: "removed",
+  blocked: "blocked",
+  token_expired: "expired",
+  unknown_space: "unknown",
+  space_ended: "ended",
+  space_full: "full",
+  stage_full: "stage_full",
+  not_begun: "not_begun",
+  no_path: "no_path",
+  unreachable: "unreachable",
+};
+const BY_STATUS = { 401: "expired", 403: "forbidden", 404: "unknown", 410: "ended", 429: "busy", 503: "busy" };
+
+/**
+ * The name of a screen (`screen.<name>.title` and so on in the messages).
+ *
+ * @param {{code?: string, status?: number} | null | undefined} error
+ */
+export function screenOf(error) {
+  return BY_CODE[error?.code] ?? BY_STATUS[error?.status] ?? "failed";
+}
+
+/** The drawing and the ways on of each screen: `lobby`, `retry`, `listen`, or none. */
+export const SCREENS = {
+  unsupported: { icon: "browser", ways: [] },
+  invitation: { icon: "key", ways: [] },
+  expired: { icon: "key", ways: ["lobby"] },
+  forbidden: { icon: "lock", ways: ["lobby"] },
+  unknown: { icon: "search", ways: ["lobby"] },
+  not_begun: { icon: "clock", ways: ["lobby"] },
+  full: { icon: "people", ways: ["retry", "lobby"] },
+  ended: { icon: "end", ways: ["lobby"] },
+  removed: { icon: "remove", ways: ["lobby"] },
+  blocked: { icon: "block", ways: ["lobby"] },
+  no_path: { icon: "offline", ways: ["retry", "lobby"] },
+  unreachable: { icon: "offline", ways: ["retry"] },
+  busy: { icon: "clock", ways: ["retry", "lobby"] },
+  failed: { icon: "offline", ways: ["retry", "lobby"] },
+  left: { icon: "leave", ways: ["return", "lobby"] },
+};

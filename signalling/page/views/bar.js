@@ -1,0 +1,72 @@
+/** The bar at the foot of a space: five controls, of which the middle one is the microphone or the raised hand. */
+
+import { h, icon, setAttribute, setIcon, setText } from "../app/dom.js";
+import { t } from "../app/messages.js";
+
+/** What the middle control is, by the state of the microphone; the audience has none and asks to speak. */
+const MICROPHONE = {
+  none: { drawing: "mic", label: "bar.turn_on" },
+  locked: { drawing: "lock", label: "bar.locked" },
+  closed: { drawing: "mic-off", label: "bar.unmute" },
+  open: { drawing: "mic", label: "bar.mute" },
+};
+
+/**
+ * @param {import("../app/visit.js").Visit} visit
+ * @param {{react: () => void, people: () => void, share: () => void, settings: () => void, microphone: () => void}} actions
+ * @returns {{element: HTMLElement, main: HTMLButtonElement, update: () => void, updateLevel: () => void}}
+ */
+export function bar(visit, actions) {
+  const button = (name, drawing, run) =>
+    h(
+      "button",
+      { class: "bar-button", type: "button", dataset: { control: name }, on: { click: run } },
+      icon(drawing),
+      h("span", { class: "bar-label", text: t(`bar.${name}`) }),
+    );
+  const people = button("people", "people", actions.people);
+  const badge = h("span", { class: "bar-badge", hidden: true });
+  people.append(badge);
+
+  const main = h(
+    "button",
+    { class: "bar-main", type: "button", dataset: { control: "main" } },
+    h("span", { class: "bar-meter", "aria-hidden": "true" }),
+    icon("hand"),
+    h("span", { class: "bar-label" }),
+  );
+  main.addEventListener("click", () => {
+    if (!visit.isOnStage) visit.raiseHand(!visit.hasRaisedHand);
+    else if (visit.microphoneState === "none") actions.microphone();
+    else visit.toggleMicrophone();
+  });
+
+  const update = () => {
+    const { microphoneState: state, hasRaisedHand, isOnStage } = visit;
+    const { drawing, label } = isOnStage ? MICROPHONE[state] : { drawing: "hand", label: hasRaisedHand ? "bar.lower_hand" : "bar.ask_to_speak" };
+    setIcon(main, drawing);
+    setText(main.querySelector(".bar-label"), t(label));
+    setAttribute(main, "data-state", isOnStage ? state : hasRaisedHand ? "asking" : "audience");
+    const hands = visit.isModerator ? visit.roster.hands.length : 0;
+    badge.hidden = hands === 0;
+    setText(badge, String(hands));
+    setAttribute(people, "aria-label", hands > 0 ? t("bar.people_with_hands", { count: hands }) : null);
+    setAttribute(people, "aria-haspopup", "dialog");
+  };
+
+  const updateLevel = () => {
+    const level = visit.microphoneState === "open" ? visit.microphone.level : 0;
+    main.style.setProperty("--level", level.toFixed(2));
+  };
+
+  const element = h(
+    "nav",
+    { class: "bar", "aria-label": t("bar.name") },
+    button("react", "react", actions.react),
+    people,
+    main,
+    button("share", "share", actions.share),
+    button("settings", "settings", actions.settings),
+  );
+  return { element, main, update, updateLevel };
+}
