@@ -3,6 +3,7 @@
 Samples are float arrays, mono, 48 kHz, full scale 1.0.
 """
 
+import wave
 from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
@@ -31,6 +32,15 @@ def read_sound(path: Path) -> Samples:
             chunks += [resampled.to_ndarray()[0] for resampled in resampler.resample(frame)]
     chunks += [resampled.to_ndarray()[0] for resampled in resampler.resample(None)]
     return np.concatenate(chunks).astype(np.float64) / 32768
+
+
+def write_wav(path: Path, samples: Samples) -> None:
+    """16 bits, mono, 48 kHz."""
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(RATE_HZ)
+        file.writeframes((samples * 32767).astype("<i2").tobytes())
 
 
 def read_pcm(data: bytes) -> Samples:

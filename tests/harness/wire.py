@@ -18,7 +18,7 @@ from aioice import stun
 
 from tests.harness import ice, rtp, sdp
 from tests.harness.dtls import PROFILES, Certificate, Handshake, Keys, shared_certificate
-from tests.harness.ledger import PAYLOAD_BYTES, Heard, Ledger, Stamp, build_payload
+from tests.harness.ledger import Heard, Ledger, Stamp, build_payload
 
 WITHIN_S = 15.0
 """How long anything may take before its test fails: far above a loaded machine's worst, below a test's own limit."""
@@ -213,8 +213,8 @@ class WirePeer:
 
     # Speaking
 
-    def build_packet(self, *, level_dbov: int = -20, size_bytes: int = PAYLOAD_BYTES) -> rtp.Packet:
-        """The next packet in the clear, stamped; with the extensions that the answer took."""
+    def build_packet(self, *, level_dbov: int = -20, payload: bytes | None = None) -> rtp.Packet:
+        """The next packet in the clear, stamped unless a payload is given; with the extensions that the answer took."""
         section = self._sending_section()
         extensions = {}
         if number := section.extensions.get(sdp.LEVEL):
@@ -231,16 +231,16 @@ class WirePeer:
             ssrc=self.ssrc,
             marker=self.said == 1,
             extensions=extensions,
-            payload=build_payload(Stamp(self.number, self.said), size_bytes=size_bytes),
+            payload=build_payload(Stamp(self.number, self.said)) if payload is None else payload,
         )
 
     def seal(self, packet: rtp.Packet) -> bytes:
         assert self.keys is not None, f"{self.name} has no SRTP keys yet"
         return self.keys.send.protect(rtp.build(packet))
 
-    def say(self, *, level_dbov: int = -20, size_bytes: int = PAYLOAD_BYTES) -> Stamp:
+    def say(self, *, level_dbov: int = -20, payload: bytes | None = None) -> Stamp:
         """Sends one packet now."""
-        self.send(self.seal(self.build_packet(level_dbov=level_dbov, size_bytes=size_bytes)))
+        self.send(self.seal(self.build_packet(level_dbov=level_dbov, payload=payload)))
         return Stamp(self.number, self.said)
 
     def say_nothing(self) -> None:

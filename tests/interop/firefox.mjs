@@ -1,0 +1,30 @@
+// Firefox over WebDriver BiDi: `node firefox.mjs speak|hear EXECUTABLE PAGE ENDPOINT TOKEN TONE_HZ`.
+// Writes the loudest frequency once every 250 ms while it hears, and `connected` when it speaks; ends with its stdin.
+
+import puppeteer from "puppeteer-core";
+
+const [, , mode, executablePath, page, endpoint, token, tone] = process.argv;
+const browser = await puppeteer.launch({
+  browser: "firefox",
+  executablePath,
+  headless: true,
+  extraPrefsFirefox: {
+    "media.navigator.streams.fake": true,
+    "media.navigator.permission.disabled": true,
+    "media.navigator.audio.fake_frequency": Number(tone),
+    "media.peerconnection.ice.loopback": true,
+    "media.peerconnection.ice.obfuscate_host_addresses": false,
+    "media.autoplay.default": 0,
+    "media.autoplay.blocking_policy": 0,
+  },
+});
+process.stdin.on("end", async () => {
+  await browser.close();
+  process.exit(0);
+});
+process.stdin.resume();
+const tab = await browser.newPage();
+await tab.goto(page);
+await tab.evaluate(async (act, url, bearer) => window[act](url, bearer), mode, endpoint, token);
+console.log("connected");
+if (mode === "hear") setInterval(async () => console.log(await tab.evaluate(() => window.peakHz())), 250);
