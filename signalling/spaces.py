@@ -95,7 +95,7 @@ class Space:
         return self._sessions.get(session)
 
     def counts(self) -> Counts:
-        speakers = sum(1 for participant in self._participants.values() if self._is_on_stage(participant))
+        speakers = len(self.on_stage())
         return Counts(speakers=speakers, listeners=len(self._participants) - speakers)
 
     def resource(self) -> SpaceResource:
@@ -107,12 +107,13 @@ class Space:
         resources = [self._resource_of(participant) for participant in visible if participant.is_present]
         return sorted(resources, key=lambda resource: resource.role == "listener")
 
+    def on_stage(self) -> list[str]:
+        """Who may be heard now, hidden ones included."""
+        return [participant.identity for participant in self._participants.values() if self._is_on_stage(participant)]
+
     def participant(self, identity: str) -> ParticipantResource:
-        """As others see it. Raises CommandError `unknown_participant`, for hidden ones too."""
-        participant = self._participants.get(identity)
-        if participant is None or participant.is_hidden or not participant.is_present:
-            raise unknown_participant(identity)
-        return self._resource_of(participant)
+        """As moderators see it, hidden or not. Raises CommandError `unknown_participant`."""
+        return self._resource_of(self._participant(identity))
 
     def given_role(self, identity: str) -> Role | None:
         """What a moderator gave or took; None where the token alone counts."""
@@ -209,7 +210,7 @@ class Space:
     # Moderation
 
     def on_mute(self, identity: str, *, is_muted: bool, now_s: float) -> list[Effect]:
-        self._check_known(identity)
+        self._participant(identity)
         return [*self._mute([identity], is_muted=is_muted), *self._settle([identity], now_s)]
 
     def on_mute_all(self, identities: Sequence[str], now_s: float) -> list[Effect]:
@@ -234,7 +235,7 @@ class Space:
 
     def on_demote(self, identity: str, now_s: float) -> list[Effect]:
         """Back to the audience: heard no more, whatever the token says, until promoted."""
-        self._check_known(identity)
+        self._participant(identity)
         return [*self._give(identity, "listener"), *self._settle([identity], now_s)]
 
     def on_invite(self, identity: str) -> list[Effect]:
@@ -249,9 +250,12 @@ class Space:
         return self.on_promote(identity, "speaker", now_s)
 
     def on_remove(self, identity: str, *, is_block: bool, now_s: float) -> list[Effect]:
-        """Out, and kept out: for good, or until a token is issued after this. Once more is no error."""
+        """Out, and kept out: for good, or until a token is issued after this. Once more is no error.
+
+        Whoever has left can still be blocked, but not removed.
+        """
         if not is_block and identity not in self._exclusions:
-            self._check_known(identity)
+            self._participant(identity)
         earlier = self._exclusions.get(identity)
         exclusion = ExclusionRecord(identity, now_s, is_block or (earlier is not None and earlier.is_block))
         self._exclusions[identity] = exclusion
@@ -400,10 +404,6 @@ class Space:
         if participant is None or not participant.is_present:
             raise unknown_participant(identity)
         return participant
-
-    def _check_known(self, identity: str) -> None:
-        if identity not in self._participants and identity not in self._standings:
-            raise unknown_participant(identity)
 
     def _you(self, identity: str, role: Role) -> You:
         participant = self._participants.get(identity)

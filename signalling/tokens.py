@@ -11,16 +11,15 @@ Where LiveKit's defaults are open ours are shut: `canPublish` must be said. `can
 """
 
 import base64
-import binascii
-import json
 import math
 from collections.abc import Mapping
-from typing import Any, Final, NewType, NoReturn
+from typing import Any, Final, NewType
 
 import jwt
 import msgspec
 from msgspec import Struct, field
 
+from signalling import strict_json
 from signalling.errors import PeerError
 
 RawToken = NewType("RawToken", str)
@@ -146,23 +145,12 @@ def _read_segments(raw: RawToken) -> dict[str, Any]:
 def _read_json(segment: str) -> dict[str, Any]:
     try:
         text = base64.b64decode(segment + "=" * (-len(segment) % 4), altchars=b"-_", validate=True)
-        value = json.loads(text, object_pairs_hook=_without_duplicates, parse_constant=_no_constant)
-    except (binascii.Error, ValueError, RecursionError):
-        raise _refused("it is not well-formed") from None
+        value = strict_json.loads(text)
+    except ValueError:  # binascii.Error and UnicodeDecodeError among them
+        raise _refused("its JSON is not well-formed, or names a member twice") from None
     if not isinstance(value, dict):
         raise _refused("it is not well-formed")
     return value
-
-
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise _refused("a JSON object in it names the same member twice")
-    return members
-
-
-def _no_constant(text: str) -> NoReturn:
-    raise ValueError(text)
 
 
 def _verify_signature(raw: RawToken, secret: str | None) -> None:

@@ -1,0 +1,105 @@
+"""The signalling process: HTTP on the configured addresses, metrics beside it, until SIGTERM or SIGINT. Edge."""
+
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+import structlog
+import uvicorn
+import uvloop
+from starlette.routing import Router
+
+from sfu.contract.config import Config
+from signalling import logs
+from signalling.app import Signalling
+from signalling.metrics import Metrics
+from signalling.store import DatabaseStore, Store
+from signalling.web.http import BoundedHttp
+from signalling.web.routes import build
+
+MAX_WEBSOCKET_MESSAGE_BYTES = 4096
+"""Clients have nothing to say here but close and pong."""
+
+SHUTDOWN_WITHIN_S = 5
+
+log = structlog.get_logger("signalling")
+
+
+def main(config: Config) -> None:
+    """Serves until a signal ends it."""
+    logs.configure(config.logging)
+    uvloop.run(serve(config))
+
+
+async def serve(config: Config, *, store: Store | None = None, on_started: Callable[[], None] | None = None) -> None:
+    """Serves until a signal, or a cancellation, ends it. Raises OSError where an address is taken."""
+    metrics = Metrics()
+    app = Signalling(config, store or DatabaseStore(config.store.url), metrics)
+    sockets = [_listen(address, config.port) for address in config.bind_addresses]
+    server = _Server(_uvicorn_config(build(app, _lifespan(app, config, on_started))), app)
+    log.info("signalling_listening", addresses=config.bind_addresses, port=config.port)
+    await server.serve(sockets)
+
+
+def _lifespan(
+    app: Signalling, config: Config, on_started: Callable[[], None] | None
+) -> Callable[[Router], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(_: Router) -> AsyncIterator[None]:
+        port = config.metrics.signalling_port
+        stop_metrics = app.metrics.serve(port, config.metrics.bind_address) if port else None
+        await app.start()
+        if on_started:
+            on_started()
+        try:
+            yield
+        finally:
+            await app.stop()
+            if stop_metrics:
+                stop_metrics()
+
+    return lifespan
+
+
+class _Server(uvicorn.Server):
+    """Ends the event streams first: uvicorn would wait for them, and they for it."""
+
+    def __init__(self, config: uvicorn.Config, app: Signalling) -> None:
+        super().__init__(config)
+        self._app = app
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._app.end_streams()
+        await super().shutdown(sockets)
+
+
+def _uvicorn_config(application: Any) -> uvicorn.Config:
+    return uvicorn.Config(
+        application,
+        http=BoundedHttp,
+        ws="websockets-sansio",
+        ws_max_size=MAX_WEBSOCKET_MESSAGE_BYTES,
+        ws_per_message_deflate=False,
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=SHUTDOWN_WITHIN_S,
+    )
+
+
+def _listen(address: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if family == socket.AF_INET6:
+        listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    try:
+        listener.bind((address, port))
+    except OSError:
+        listener.close()
+        raise
+    listener.set_inheritable(False)
+    return listener

@@ -1,0 +1,203 @@
+"""WHIP (RFC 9725), WHEP (draft-ietf-wish-whep-04) and the stage session: offers and session URLs.
+
+As the documents have it, with the leniencies that clients in the field need (`signalling.sessions`). One difference is
+meant: WHEP answers 201 where nobody speaks yet, not 409, since an empty stage is the usual beginning of a space.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from starlette.responses import Response
+
+from signalling import sessions
+from signalling.app import Signalling
+from signalling.errors import CommandError
+from signalling.negotiation import Kind
+from signalling.participants import Session
+from signalling.resources import CreateSpace
+from signalling.sdpfrag import MAX_BYTES as MAX_FRAGMENT_BYTES
+from signalling.spaces import Space
+from signalling.web.answers import empty
+from signalling.web.bodies import SDP, SDPFRAG, read_body
+from signalling.web.endpoint import Answer, Call, Operation
+
+_COLLECTIONS: Final[dict[Kind, str]] = {
+    "whip": "/whip/{space}",
+    "whep": "/whep/{space}",
+    "stage": "/v1/spaces/{space}/sessions",
+}
+_MEANS: Final[dict[Kind, str]] = {
+    "whip": "Speak: publish one Opus stream (WHIP).",
+    "whep": "Hear: receive one slot for each audio section offered (WHEP).",
+    "stage": "Speak and hear in one session.",
+}
+_OFFER_CODES: Final = (
+    "bad_sdp",
+    "too_large",
+    "unsupported_media_type",
+    "unacceptable_sdp",
+    "missing_permission",
+    "removed",
+    "blocked",
+    "not_on_stage",
+    "unknown_space",
+    "stage_full",
+    "space_full",
+    "too_many_sessions",
+    "space_ended",
+    "draining",
+    "overloaded",
+    "sfu_unavailable",
+)
+_SESSION_CODES: Final = ("missing_permission", "removed", "blocked", "unknown_space", "unknown_session", "space_ended")
+
+
+async def _post(call: Call, kind: Kind) -> Response:
+    space = await _space_to_join(call)
+    caller = call.caller(space)
+    body = await read_body(call.request, SDP, max_bytes=call.app.config.limits.sdp_bytes)
+    opened = await sessions.open_session(call.app, space, call.token, caller=caller, kind=kind, body=body)
+    headers = {
+        "Location": f"{_COLLECTIONS[kind].format(space=space.id)}/{opened.session}",
+        "ETag": opened.etag,
+        "Cache-Control": "no-store",
+    }
+    return Response(opened.answer, 201, headers, media_type=SDP)
+
+
+async def _space_to_join(call: Call) -> Space:
+    """The space of the path, made on the spot where the operator has it so and the token is for it."""
+    name = call.path("space")
+    grants = call.token.grants
+    may_open = grants.room == name and (grants.room_create or (grants.room_join and grants.can_publish))
+    if call.app.config.spaces.auto_create and may_open and not call.app.has_space(name):
+        host = call.token.identity if grants.room_create or grants.room_admin else ""
+        await call.app.create_space_once(name, host, CreateSpace(title=name))
+    return call.space()
+
+
+async def _look(_: Call) -> Response:
+    return empty()
+
+
+async def _head_whep(_: Call) -> Response:
+    """WHEP's way to ask whether this is a WHEP endpoint."""
+    return empty(200, {"Content-Type": SDP, "Content-Length": "0"})
+
+
+async def _delete(call: Call, kind: Kind) -> Response:
+    space, session = _session(call, kind)
+    await sessions.close_session(call.app, space, session)
+    return empty(200)
+
+
+async def _patch(call: Call, kind: Kind) -> Response:
+    space, session = _session(call, kind)
+    body = await read_body(call.request, SDPFRAG, max_bytes=MAX_FRAGMENT_BYTES)
+    if_match = call.request.headers.get("if-match")
+    restarted = await sessions.patch_session(call.app, space, session, if_match=if_match, body=body)
+    if restarted is None:
+        return empty()
+    return Response(restarted.fragment, 200, {"ETag": restarted.etag, "Cache-Control": "no-store"}, media_type=SDPFRAG)
+
+
+async def _get_session(call: Call, kind: Kind) -> Response:
+    _session(call, kind)
+    return empty()
+
+
+def _session(call: Call, kind: Kind) -> tuple[Space, Session]:
+    space = call.space()
+    caller = call.caller(space)
+    if not caller.standings:
+        raise CommandError(
+            "missing_permission", "this token is not for this space", missing_permission="roomJoin", action="session"
+        )
+    return space, sessions.find_session(space, call.path("session"), caller, kind=kind)
+
+
+def operations(_: Signalling) -> Sequence[Operation]:
+    return [operation for kind in _COLLECTIONS for operation in _operations_of(kind)]
+
+
+def _operations_of(kind: Kind) -> Sequence[Operation]:
+    collection = _COLLECTIONS[kind]
+    session = collection + "/{session}"
+    made = [
+        Operation(
+            method="POST",
+            path=collection,
+            handler=lambda call: _post(call, kind),
+            summary=_MEANS[kind],
+            tag="sessions",
+            body=str,
+            body_media_type=SDP,
+            is_body_required=True,
+            answers=[Answer(201, "The SDP answer.", str, SDP, headers=("Location", "ETag"))],
+            codes=_OFFER_CODES,
+        ),
+        Operation(
+            method="GET",
+            path=session,
+            handler=lambda call: _get_session(call, kind),
+            summary="Whether the session stands; there is nothing to read.",
+            tag="sessions",
+            answers=[Answer(204, "It stands.")],
+            codes=_SESSION_CODES,
+        ),
+        Operation(
+            method="PATCH",
+            path=session,
+            handler=lambda call: _patch(call, kind),
+            summary="Trickle ICE candidates, or restart ICE.",
+            tag="sessions",
+            body=str,
+            body_media_type=SDPFRAG,
+            is_body_required=True,
+            answers=[
+                Answer(204, "Candidates noted."),
+                Answer(200, "ICE restarted.", str, SDPFRAG, headers=("ETag",)),
+            ],
+            codes=(
+                *_SESSION_CODES,
+                "bad_sdpfrag",
+                "too_large",
+                "unsupported_media_type",
+                "stale_etag",
+                "precondition_required",
+                "sfu_unavailable",
+            ),
+        ),
+        Operation(
+            method="DELETE",
+            path=session,
+            handler=lambda call: _delete(call, kind),
+            summary="End the session.",
+            tag="sessions",
+            answers=[Answer(200, "It has ended.")],
+            codes=(*_SESSION_CODES, "sfu_unavailable"),
+        ),
+    ]
+    if kind != "stage":
+        made.append(
+            Operation(
+                method="GET",
+                path=collection,
+                handler=_look,
+                summary="There is nothing to read here; offers are POSTed.",
+                tag="sessions",
+                answers=[Answer(204, "An endpoint of this kind.")],
+            )
+        )
+    if kind == "whep":
+        made.append(
+            Operation(
+                method="HEAD",
+                path=collection,
+                handler=_head_whep,
+                summary="Whether this is a WHEP endpoint.",
+                tag="sessions",
+                answers=[Answer(200, "It is.")],
+            )
+        )
+    return made
