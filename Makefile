@@ -88,7 +88,7 @@ RUST_SOURCES := $(CRATE)/Cargo.toml $(CRATE)/Cargo.lock $(shell find $(CRATE)/sr
 
 $(STAMPS)/native: pyproject.toml $(RUST_SOURCES) $(STAMPS)/dependencies
 	$(call say,Building the native core (a minute or two the first time))
-	@VIRTUAL_ENV=$(CURDIR)/.venv PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/maturin develop --release --locked --quiet
+	@PIP_QUIET=1 PIP_DISABLE_PIP_VERSION_CHECK=1 VIRTUAL_ENV=$(CURDIR)/.venv PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/maturin develop --release --locked --quiet
 	@touch $@
 
 $(STAMPS)/clients: tests/setup tests/interop/package-lock.json $(STAMPS)/dependencies

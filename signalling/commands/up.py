@@ -14,7 +14,7 @@ import httpx2
 from rich.console import Console
 
 from sfu.contract.config import Config, dump_config, load_config
-from signalling.commands.access import add_config_option
+from signalling.commands.access import ROLE_GRANTS, Issuer, add_config_option, make_token
 from signalling.commands.checks import busy_ports
 from signalling.commands.development import SPACE, Note, development_config, leave_note, server_url
 from signalling.commands.failure import CommandFailedError
@@ -108,7 +108,22 @@ async def _greet(config: Config, stop: asyncio.Event, console: Console) -> None:
             await asyncio.sleep(POLL_S)
         else:
             return
+        if config.development:
+            await _open_demo_space(http, config, url)
     console.print(greeting_text(config, url))
+
+
+async def _open_demo_space(http: httpx2.AsyncClient, config: Config, url: str) -> None:
+    """So that whoever listens before anyone speaks finds a space; that it exists already is fine."""
+    key, secret = next(iter(config.keys.items()))
+    issuer = Issuer(key=key, secret=secret, url=url, space=SPACE)
+    token = make_token(issuer, ROLE_GRANTS["host"], space=SPACE, identity="host", name=None, ttl_s=60.0)
+    with suppress(httpx2.TransportError):
+        await http.post(
+            f"{url}/v1/spaces",
+            json={"id": SPACE, "title": "Demo", "audience": "forward"},
+            headers={"Authorization": f"Bearer {token}"},
+        )
 
 
 def greeting_text(config: Config, url: str) -> str:
