@@ -68,12 +68,12 @@ counters! {
     /// Nominations: first and moved.
     nominations, migrations,
     /// Drops before authentication.
-    dropped_unclassified, dropped_unverified_stun, dropped_unknown_address, dropped_oversize, dropped_rate,
+    dropped_unclassified, dropped_unverified_stun, dropped_unknown_address, dropped_oversize,
     dropped_dtls_overflow, dropped_dtls_budget, dropped_no_keys, dropped_foreign_address,
     /// Drops by SRTP.
     dropped_srtp_short, dropped_srtp_authentication, dropped_srtp_replay, dropped_srtp_unknown_source,
     /// Drops of authentic packets.
-    dropped_rtp_malformed, dropped_no_track, dropped_foreign_ssrc, dropped_gate_closed, dropped_late_after_splice,
+    dropped_rate, dropped_rtp_malformed, dropped_no_track, dropped_foreign_ssrc, dropped_gate_closed, dropped_late_after_splice,
     /// Packets not sent to another worker, a tap or a listener for want of room.
     dropped_mirror, dropped_tap, dropped_events,
     /// RTCP compounds in, by authentic senders; sender and receiver reports out.

@@ -43,10 +43,6 @@ impl Engine {
             return self.on_stun(source, datagram, now, out);
         }
         let Some(&id) = self.by_address.get(&source) else { return self.counters.dropped_unknown_address.add(1) };
-        let Some(peer) = self.peers.get_mut(id) else { return };
-        if !peer.may_send(now) {
-            return self.counters.dropped_rate.add(1);
-        }
         match kind {
             Kind::Dtls => self.on_dtls(id, source, datagram, now, out),
             Kind::Rtp => self.on_rtp(id, source, datagram, now),
@@ -174,6 +170,10 @@ impl Engine {
             Err(reason) => return count_drop(&self.counters, reason),
         };
         let packet = &datagram[..len];
+        // Not before the tag is verified: a stranger who forges the peer's address must not use up its allowance.
+        if !peer.may_send(now) {
+            return self.counters.dropped_rate.add(1);
+        }
         peer.heard_at = Some(now);
         peer.report.packets_in += 1;
         peer.report.bytes_in += datagram_len as u64;

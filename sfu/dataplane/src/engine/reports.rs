@@ -175,6 +175,9 @@ impl Engine {
             Ok(len) => len,
             Err(reason) => return count_drop(&self.counters, reason),
         };
+        if !peer.may_send(now) {
+            return self.counters.dropped_rate.add(1);
+        }
         self.counters.rtcp_in.add(1);
         peer.heard_at = Some(now);
         if let Some(selected) = peer.ice.on_authentic_media(source, now) {

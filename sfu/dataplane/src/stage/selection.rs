@@ -83,3 +83,129 @@ impl<T: Copy + Eq> Selection<T> {
         (is_voice && (is_silent || is_louder)).then_some(lane)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::stage::loudness::SILENCE;
+
+    /// One packet of each track in turn, `levels[track]` in -dBov; who holds which lane afterwards.
+    fn round(selection: &mut Selection<usize>, levels: &[u8], now: Nanos) -> Vec<Option<usize>> {
+        for track in 0..levels.len() {
+            selection.admit(track, |track| levels[track], now);
+        }
+        selection.lanes.iter().map(|holder| holder.map(|holder| holder.track)).collect()
+    }
+
+    #[test]
+    fn a_voice_takes_over_from_a_silent_track_at_once() {
+        let mut selection = Selection::new(1);
+        assert_eq!(round(&mut selection, &[SILENCE, SILENCE], 0), [Some(0)]);
+        assert_eq!(round(&mut selection, &[SILENCE, 40], 1), [Some(1)]);
+    }
+
+    #[test]
+    fn a_slightly_louder_voice_does_not_displace_one_that_speaks() {
+        let mut selection = Selection::new(1);
+        round(&mut selection, &[30, SILENCE], 0);
+        assert_eq!(round(&mut selection, &[30, 30 - MARGIN_DB + 1], 10 * TENURE), [Some(0)]);
+    }
+
+    #[test]
+    fn a_clearly_louder_voice_waits_for_the_end_of_a_short_word() {
+        let mut selection = Selection::new(1);
+        round(&mut selection, &[30, SILENCE], 0);
+        assert_eq!(round(&mut selection, &[30, 10], TENURE - 1), [Some(0)]);
+        assert_eq!(round(&mut selection, &[30, 10], TENURE), [Some(1)]);
+    }
+
+    #[test]
+    fn silence_displaces_no_one() {
+        let mut selection = Selection::new(1);
+        round(&mut selection, &[SILENCE, SILENCE], 0);
+        assert_eq!(round(&mut selection, &[SILENCE, SILENCE - 1], TENURE), [Some(0)]);
+    }
+
+    #[test]
+    fn the_quietest_of_several_lanes_is_the_one_that_changes() {
+        let mut selection = Selection::new(3);
+        round(&mut selection, &[20, SILENCE, 40, SILENCE], 0);
+        assert_eq!(round(&mut selection, &[20, SILENCE, 40, 30], TENURE), [Some(0), Some(3), Some(2)]);
+    }
+
+    #[test]
+    fn a_released_lane_goes_to_the_next_who_comes() {
+        let mut selection = Selection::new(2);
+        round(&mut selection, &[20, 20, SILENCE], 0);
+        selection.release(0);
+        assert_eq!(selection.admit(2, |_| SILENCE, 1), Admission::Enters(0));
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Packet { track: usize, dbov: u8 },
+        Release { track: usize },
+    }
+
+    fn steps(tracks: usize) -> impl Strategy<Value = Vec<(Step, u64)>> {
+        let packet = (0..tracks, 0..=127u8).prop_map(|(track, dbov)| Step::Packet { track, dbov });
+        let release = (0..tracks).prop_map(|track| Step::Release { track });
+        prop::collection::vec((prop_oneof![30 => packet, 1 => release], 0..40u64), 1..400)
+    }
+
+    proptest! {
+        #[test]
+        fn never_more_than_k_are_heard_and_each_in_one_lane_while_it_stays(lanes in 1..5usize, steps in steps(8)) {
+            let mut selection = Selection::new(lanes);
+            let (mut levels, mut now) = ([SILENCE; 8], 0);
+            for (step, elapsed_ms) in steps {
+                now += elapsed_ms * MILLISECOND;
+                let before = selection.lanes.clone();
+                match step {
+                    Step::Release { track } => selection.release(track),
+                    Step::Packet { track, dbov } => {
+                        levels[track] = dbov;
+                        let admission = selection.admit(track, |track| levels[track], now);
+                        let changed: Vec<_> = (0..lanes).filter(|lane| before[*lane] != selection.lanes[*lane]).collect();
+                        match admission {
+                            Admission::Enters(lane) => {
+                                prop_assert_eq!(&changed, &[lane], "no one else moves");
+                                if let Some(displaced) = before[lane] {
+                                    let (old, tenure) = (levels[displaced.track], now - displaced.since);
+                                    prop_assert!(dbov < VOICE_DBOV, "only a voice displaces");
+                                    prop_assert!(old >= VOICE_DBOV || dbov + MARGIN_DB <= old && tenure >= TENURE);
+                                }
+                            }
+                            _ => prop_assert!(changed.is_empty()),
+                        }
+                    }
+                }
+                let mut held: Vec<_> = selection.lanes.iter().flatten().map(|holder| holder.track).collect();
+                prop_assert!(held.len() <= lanes);
+                held.sort_unstable();
+                held.dedup();
+                prop_assert_eq!(held.len(), selection.lanes.iter().flatten().count(), "a track in two lanes");
+            }
+        }
+
+        #[test]
+        fn with_no_more_tracks_than_lanes_everyone_is_heard_and_no_one_moves(
+            lanes in 1..6usize, packets in prop::collection::vec((0..6usize, 0..=127u8, 0..900u64), 1..200),
+        ) {
+            let mut selection = Selection::new(lanes);
+            let (mut levels, mut lane_of, mut now) = ([SILENCE; 6], [None; 6], 0);
+            for (track, dbov, elapsed_ms) in packets {
+                let track = track % lanes;
+                now += elapsed_ms * MILLISECOND;
+                levels[track] = dbov;
+                let lane = match selection.admit(track, |track| levels[track], now) {
+                    Admission::Stays(lane) | Admission::Enters(lane) => lane,
+                    Admission::Refused => return Err(TestCaseError::fail("refused")),
+                };
+                prop_assert_eq!(*lane_of[track].get_or_insert(lane), lane);
+            }
+        }
+    }
+}
