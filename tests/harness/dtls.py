@@ -64,12 +64,16 @@ class Keys:
 class Handshake:
     """One DTLS association; datagrams in by `on_datagram`, datagrams out by `take`."""
 
-    def __init__(self, certificate: Certificate, *, is_client: bool, profiles: list[bytes]) -> None:
+    def __init__(
+        self, certificate: Certificate, *, is_client: bool, profiles: list[bytes], alpn: list[bytes] | None = None
+    ) -> None:
         context = SSL.Context(SSL.DTLS_METHOD)
         context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, lambda *_: True)
         context.use_certificate(certificate.certificate)
         context.use_privatekey(certificate.key)
         context.set_tlsext_use_srtp(b":".join(profiles))
+        if alpn:
+            context.set_alpn_protos(alpn)
         self._is_client = is_client
         self._connection = SSL.Connection(context, None)
         self._connection.set_ciphertext_mtu(MTU_BYTES)
