@@ -4,6 +4,7 @@ Exit codes: 0 done · 1 it did not work · 2 wrong usage or configuration · 130
 """
 
 import argparse
+import asyncio
 import importlib
 import sys
 from collections.abc import Sequence
@@ -47,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(str(error), error.exit_code)
     except RefusedError as error:
         return _fail(str(error), 1)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):  # a second signal cancels what the first asked to end
         return 130
 
 

@@ -4,6 +4,7 @@ Every check returns findings and raises nothing; `doctor` prints them.
 """
 
 import ctypes
+import errno
 import ipaddress
 import math
 import os
@@ -48,12 +49,16 @@ class Finding(Struct, frozen=True):
     remedy: str = ""
 
 
-class BusyPort(Struct, frozen=True):
+class PortProblem(Struct, frozen=True):
+    """A configured port that cannot be bound now."""
+
     key: str
     variable: str
     protocol: Literal["UDP", "TCP"]
     address: str
     port: int
+    why: str
+    remedy: str
 
 
 def check_python() -> Iterator[Finding]:
@@ -69,20 +74,19 @@ def check_python() -> Iterator[Finding]:
 
 def check_ports(config: Config, *, is_running: bool) -> Iterator[Finding]:
     """Free, or in use by the Palco that runs with this configuration."""
-    busy = {(entry.protocol, entry.port): entry for entry in busy_ports(config)}
-    for key, variable, protocol, address, port in _ports(config):
+    problems = {(problem.key, problem.address, problem.port): problem for problem in port_problems(config)}
+    for key, _, protocol, address, port in _ports(config):
         subject = f"Port {port} {protocol}"
-        if (protocol, port) not in busy:
+        problem = problems.get((key, address, port))
+        if problem is None:
             yield Finding("ok", subject, f"free ({key})")
         elif is_running:
             yield Finding("ok", subject, f"in use by Palco ({key})")
         else:
-            remedy = f"`ss -lunpt sport = :{port}` names the program; stop it, or set {variable}"
-            yield Finding("fail", subject, f"in use by another program ({key}, {address})", remedy)
+            yield Finding("fail", subject, f"{problem.why} ({key}, {address})", problem.remedy)
 
 
-def busy_ports(config: Config) -> list[BusyPort]:
-    """The configured ports that cannot be bound now."""
+def port_problems(config: Config) -> list[PortProblem]:
     found = []
     for key, variable, protocol, address, port in _ports(config):
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
@@ -92,9 +96,21 @@ def busy_ports(config: Config) -> list[BusyPort]:
                 if protocol == "TCP":
                     probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 probe.bind((address, port))
-        except OSError:
-            found.append(BusyPort(key, variable, protocol, address, port))
+        except OSError as error:
+            why, remedy = _why_not(error, port, variable)
+            found.append(PortProblem(key, variable, protocol, address, port, why, remedy))
     return found
+
+
+def _why_not(error: OSError, port: int, variable: str) -> tuple[str, str]:
+    if error.errno == errno.EADDRINUSE:
+        look = f"`ss -lunpt sport = :{port}` names the program"
+        return "in use by another program", f"{look}; stop it, or set another port in the configuration or {variable}"
+    if error.errno == errno.EACCES:
+        return "not allowed", f"ports below 1024 need CAP_NET_BIND_SERVICE; set a higher one, here or by {variable}"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return "no address of this machine", "`ip address` lists those; 0.0.0.0 or :: takes all"
+    return error.strerror or str(error), f"set another address or port, here or by {variable}"
 
 
 def _ports(config: Config) -> Iterator[tuple[str, str, Literal["UDP", "TCP"], str, int]]:

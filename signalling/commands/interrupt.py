@@ -10,22 +10,20 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 @contextmanager
 def stop_on_signal() -> Iterator[asyncio.Event]:
-    """An event that SIGINT and SIGTERM set; the second signal does what it does by default."""
+    """An event that SIGINT and SIGTERM set; a second signal cancels the task that waits for the end."""
     loop = asyncio.get_running_loop()
+    task = asyncio.current_task()
     stop = asyncio.Event()
 
     def on_signal() -> None:
+        if stop.is_set() and task is not None:
+            task.cancel()
         stop.set()
-        _restore(loop)
 
     for number in SIGNALS:
         loop.add_signal_handler(number, on_signal)
     try:
         yield stop
     finally:
-        _restore(loop)
-
-
-def _restore(loop: asyncio.AbstractEventLoop) -> None:
-    for number in SIGNALS:
-        loop.remove_signal_handler(number)
+        for number in SIGNALS:
+            loop.remove_signal_handler(number)

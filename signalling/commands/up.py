@@ -15,7 +15,7 @@ from rich.console import Console
 
 from sfu.contract.config import Config, dump_config, load_config
 from signalling.commands.access import ROLE_GRANTS, Issuer, add_config_option, make_token
-from signalling.commands.checks import busy_ports
+from signalling.commands.checks import port_problems
 from signalling.commands.development import SPACE, Note, development_config, leave_note, server_url
 from signalling.commands.failure import CommandFailedError
 from signalling.commands.interrupt import stop_on_signal
@@ -51,11 +51,11 @@ def run(arguments: argparse.Namespace) -> int:
             note = Note(pid=os.getpid(), url=server_url(config), config=dump_config(config))
             # The children get all of it in PALCO_CONFIG; what stood in single variables is in there already.
             environ = {**_without_overrides(os.environ), "PALCO_CONFIG": note.config}
-            _refuse_busy_ports(config)
+            _refuse_port_problems(config)
             cleanup.enter_context(leave_note(note, port=config.port, environ=os.environ))
             return asyncio.run(_run(config, environ, config_path=None))
         config = load_config(arguments.config, os.environ)
-        _refuse_busy_ports(config)
+        _refuse_port_problems(config)
         return asyncio.run(_run(config, os.environ, config_path=arguments.config))
 
 
@@ -161,10 +161,10 @@ def _without_overrides(environ: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environ.items() if not name.startswith("PALCO_")}
 
 
-def _refuse_busy_ports(config: Config) -> None:
-    if busy := busy_ports(config):
-        first = busy[0]
+def _refuse_port_problems(config: Config) -> None:
+    if problems := port_problems(config):
+        first = problems[0]
         raise CommandFailedError(
-            f"{first.key} {first.port} ({first.protocol}, {first.address}) is in use by another program: stop that "
-            f"one, or choose another port in the configuration or by {first.variable}."
+            f"{first.key}: {first.protocol} port {first.port} at {first.address} cannot be had: {first.why}. "
+            f"What to do: {first.remedy}."
         )
