@@ -1,0 +1,153 @@
+//! What to play, and what came of it.
+
+use serde::{Deserialize, Serialize};
+
+/// A run: sessions join in order at `joins_per_s`, then `settle_s` passes, then `measure_s` is measured.
+#[derive(Deserialize)]
+pub struct Job {
+    pub sessions: Vec<SessionSpec>,
+    /// 0: as fast as the server answers.
+    #[serde(default)]
+    pub joins_per_s: f64,
+    /// Joins under way at once.
+    #[serde(default = "default_concurrency")]
+    pub concurrency: usize,
+    pub settle_s: f64,
+    pub measure_s: f64,
+    /// How many listeners open what they get.
+    pub sample: usize,
+    /// Bytes of Opus in each packet (the stamp takes 21 of them).
+    #[serde(default = "default_payload")]
+    pub payload_bytes: usize,
+    /// Speakers send at the same instant, or spread over the 20 ms.
+    #[serde(default)]
+    pub aligned: bool,
+    /// Listeners that leave and are replaced by fresh ones, each second of the measured time.
+    #[serde(default)]
+    pub churn_per_s: f64,
+    /// Listeners joined after the measured time began, as a storm upon a live space.
+    #[serde(default)]
+    pub late: Vec<SessionSpec>,
+    #[serde(default)]
+    pub late_per_s: f64,
+    /// First local port of the listeners that are not sampled (0: any), so that a firewall rule can tell them apart.
+    #[serde(default)]
+    pub first_port: u16,
+    /// CPU that the load is pinned to.
+    pub cpu: Option<usize>,
+    /// Seconds after which an unfinished join counts as failed.
+    #[serde(default = "default_join_timeout")]
+    pub join_timeout_s: f64,
+}
+
+#[derive(Clone, Deserialize)]
+pub struct SessionSpec {
+    pub role: Role,
+    /// Where the offer is posted (WHIP or WHEP).
+    pub url: String,
+    pub token: String,
+    /// Receiving audio sections of a listener's offer.
+    #[serde(default = "one")]
+    pub sections: usize,
+}
+
+#[derive(Clone, Copy, Deserialize, PartialEq, Eq, Debug)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    Speak,
+    Listen,
+}
+
+fn default_concurrency() -> usize {
+    64
+}
+fn default_payload() -> usize {
+    80
+}
+fn default_join_timeout() -> f64 {
+    30.0
+}
+fn one() -> usize {
+    1
+}
+
+/// A line of output.
+#[derive(Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Line {
+    Progress {
+        joined: usize,
+        failed: usize,
+        of: usize,
+    },
+    /// Everybody has joined or failed.
+    Settling,
+    MeasureStart,
+    MeasureStop,
+    Result(Box<Outcome>),
+}
+
+#[derive(Serialize, Default)]
+pub struct Outcome {
+    pub joined: usize,
+    pub failed: usize,
+    /// Why joins failed, each sentence with its count.
+    pub failures: std::collections::BTreeMap<String, usize>,
+    pub joins_per_s: f64,
+    /// Seconds from the offer's POST to media keys.
+    pub join_s: Percentiles,
+    /// Seconds from the offer's POST to the first audio packet at that listener.
+    pub first_audio_s: Percentiles,
+    pub measured_s: f64,
+    /// RTP packets that the speakers sent in the measured time.
+    pub sent_packets: u64,
+    /// RTP datagrams that reached listeners in the measured time, opened or counted by the kernel.
+    pub delivered_packets: u64,
+    /// Sampled listeners: packets that should have come and did, or did not.
+    pub sample_expected: u64,
+    pub sample_received: u64,
+    pub sample_lost: u64,
+    pub sample_duplicates: u64,
+    /// Packets that did not open, or whose content was not what was spoken.
+    pub sample_wrong: u64,
+    /// Seconds from a speaker's send to the arrival in the listener's socket.
+    pub latency_s: Percentiles,
+    pub bytes_per_packet: f64,
+    pub load_cpu_s: f64,
+    /// Late joiners, where the job has them.
+    pub late: Option<Late>,
+}
+
+#[derive(Serialize, Default)]
+pub struct Late {
+    pub joined: usize,
+    pub failed: usize,
+    pub join_s: Percentiles,
+    pub first_audio_s: Percentiles,
+    pub joins_per_s: f64,
+}
+
+#[derive(Serialize, Default, Clone)]
+pub struct Percentiles {
+    pub count: usize,
+    pub p50: f64,
+    pub p90: f64,
+    pub p99: f64,
+    pub max: f64,
+}
+
+impl Percentiles {
+    /// Of the samples, in their own unit.
+    pub fn of(mut samples: Vec<f64>) -> Self {
+        samples.sort_by(f64::total_cmp);
+        let at = |share: f64| {
+            let last = samples.len().saturating_sub(1);
+            samples.get(((samples.len() as f64 * share) as usize).min(last)).copied().unwrap_or_default()
+        };
+        Self { count: samples.len(), p50: at(0.5), p90: at(0.9), p99: at(0.99), max: at(1.0) }
+    }
+}
+
+pub fn print(line: &Line) {
+    println!("{}", serde_json::to_string(line).expect("a line is plain data"));
+}

@@ -1,0 +1,10 @@
+"""Every server that can be measured, by the name that the command line knows it by."""
+
+from collections.abc import Callable
+
+from benchmarks.peers import Server
+from benchmarks.peers.palco import Palco
+
+SERVERS: dict[str, Callable[[], Server]] = {
+    "palco": Palco,
+}

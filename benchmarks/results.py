@@ -1,0 +1,178 @@
+"""What a run produced: one JSON document, and the tables drawn from it. Pure."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+
+class Machine(Struct, frozen=True):
+    cpu: str
+    cores: int
+    kernel: str
+    python: str
+    commit: str
+    is_counted_at_ingress: bool
+    """Whether the kernel dropped unsampled media at the ingress of a namespace (else in each listener's socket)."""
+
+
+class Row(Struct, frozen=True, kw_only=True):
+    """One server in one scenario; times in seconds unless the name says otherwise."""
+
+    server: str
+    version: str
+    scenario: str
+    speakers: int
+    listeners: int
+    joined: int
+    failed: int
+    measured_s: float
+    sent_packets: int
+    delivered_packets: int
+    server_cpu_s: float
+    core_busy_s: float
+    """Of the server's CPU, everything that ran there included."""
+    bytes_per_packet: float
+    resident_bytes_idle: int
+    resident_bytes: int
+    sample_expected: int
+    sample_lost: int
+    sample_duplicates: int
+    sample_wrong: int
+    latency_p50_s: float
+    latency_p99_s: float
+    latency_max_s: float
+    join_p50_s: float
+    join_p99_s: float
+    first_audio_p99_s: float
+    joins_per_s: float
+    late: dict[str, Any] | None = None
+    failures: dict[str, int] = {}
+
+    @property
+    def cpu_us_per_packet(self) -> float:
+        """Processor time of the server's processes for each packet that reached a listener."""
+        return self.server_cpu_s * 1e6 / self.delivered_packets if self.delivered_packets else float("nan")
+
+    @property
+    def loss(self) -> float:
+        return self.sample_lost / self.sample_expected if self.sample_expected else 0.0
+
+    @property
+    def bytes_per_listener(self) -> float:
+        return (self.resident_bytes - self.resident_bytes_idle) / max(1, self.listeners)
+
+    @property
+    def load(self) -> float:
+        """Share of its one core that the server used."""
+        return self.server_cpu_s / self.measured_s if self.measured_s else 0.0
+
+
+class Ceiling(Struct, frozen=True):
+    """The raw cost of sending the same datagrams with nothing else to do, microseconds of CPU for each."""
+
+    listeners: int
+    packets_per_message: int
+    is_sealed: bool
+    is_gso: bool
+    cpu_us_per_packet: float
+
+
+class Run(Struct, frozen=True):
+    started: str
+    settings: dict[str, Any]
+    machine: Machine
+    ceilings: list[Ceiling]
+    rows: list[Row]
+    missing: dict[str, str] = {}
+    """Peers that are not installed here, with the way to get them."""
+
+
+def encode(run: Run) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(run), indent=1)
+
+
+def decode(document: bytes) -> Run:
+    return msgspec.json.decode(document, type=Run)
+
+
+def ceiling_for(run: Run, row: Row) -> Ceiling | None:
+    """The sealed ceiling that this row is compared with: GSO where several speakers' packets share a message."""
+    fitting = [
+        each
+        for each in run.ceilings
+        if each.is_sealed and each.is_gso == (row.speakers > 1) and each.packets_per_message == row.speakers
+    ]
+    return min(fitting, key=lambda each: abs(each.listeners - row.listeners), default=None)
+
+
+HEADINGS = (
+    "server",
+    "scenario",
+    "CPU µs/packet",
+    "× ceiling",
+    "core",
+    "loss",
+    "p50 ms",
+    "p99 ms",
+    "max ms",
+    "kB/listener",
+)
+
+
+def cells(run: Run, row: Row) -> tuple[str, ...]:
+    ceiling = ceiling_for(run, row)
+    ratio = f"{row.cpu_us_per_packet / ceiling.cpu_us_per_packet:.2f}" if ceiling else "–"
+    return (
+        row.server,
+        row.scenario,
+        f"{row.cpu_us_per_packet:.2f}",
+        ratio,
+        f"{row.load:.0%}",
+        f"{row.loss:.3%}" if row.sample_expected else "–",
+        f"{row.latency_p50_s * 1e3:.2f}",
+        f"{row.latency_p99_s * 1e3:.2f}",
+        f"{row.latency_max_s * 1e3:.2f}",
+        f"{row.bytes_per_listener / 1e3:.0f}" if row.listeners >= 100 else "–",
+    )
+
+
+def markdown(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [headings, ["---"] * len(headings), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def table(run: Run) -> str:
+    """The figures of a run as Markdown."""
+    parts = [markdown(HEADINGS, [cells(run, row) for row in run.rows])]
+    storms = [row for row in run.rows if row.late]
+    if storms:
+        headings = (
+            "server",
+            "scenario",
+            "joined",
+            "failed",
+            "joins/s",
+            "keys p50 / p99 s",
+            "first audio p50 / p99 s",
+            "loss of those in",
+        )
+        parts.append(markdown(headings, [_storm_cells(row) for row in storms]))
+    if run.ceilings:
+        ceilings = [
+            (f"{each.listeners:,}", str(each.packets_per_message), "AES-128-GCM" if each.is_sealed else "plain",
+             "GSO" if each.is_gso else "datagrams", f"{each.cpu_us_per_packet:.2f}")
+            for each in run.ceilings
+        ]  # fmt: skip
+        parts.append(markdown(("listeners", "packets each", "cipher", "sent as", "ceiling CPU µs/packet"), ceilings))
+    return "\n\n".join(parts)
+
+
+def _storm_cells(row: Row) -> tuple[str, ...]:
+    late = row.late or {}
+    join, audio = late["join_s"], late["first_audio_s"]
+    return (
+        row.server, row.scenario, str(late["joined"]), str(late["failed"]), f"{late['joins_per_s']:.0f}",
+        f"{join['p50']:.2f} / {join['p99']:.2f}", f"{audio['p50']:.2f} / {audio['p99']:.2f}", f"{row.loss:.3%}",
+    )  # fmt: skip

@@ -1,0 +1,51 @@
+"""The scenarios, as data: who speaks, who listens, how they join, what is measured. Pure."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """One job of a server: `spaces` × (`speakers`, `listeners`), each speaker sending 50 packets a second."""
+
+    name: str
+    speakers: int
+    listeners: int
+    spaces: int = 1
+    payload_bytes: int = 80
+    """Opus bytes in a packet: 32 kbit/s at 20 ms."""
+    joins_per_s: float = 0
+    """0: as fast as the server answers."""
+    aligned: bool = False
+    """Whether the speakers send at the same instant (as a stage behind one clock would) or spread over the 20 ms."""
+    late: int = 0
+    """Listeners that join while measuring, as a storm upon the live space."""
+    late_per_s: float = 0
+    churn_per_s: float = 0
+    kind: Literal["fan-out", "storm", "churn", "idle"] = "fan-out"
+
+    @property
+    def packets_per_s(self) -> int:
+        """RTP packets that the audience should receive each second."""
+        return self.spaces * self.speakers * self.listeners * 50
+
+
+def fan_out(speakers: int, listeners: int) -> Scenario:
+    return Scenario(name=f"{speakers} x {listeners:,}".replace(",", " "), speakers=speakers, listeners=listeners)
+
+
+FIRST = (fan_out(1, 1), fan_out(1, 10), fan_out(1, 100), fan_out(1, 1000))
+"""Small enough for every peer, the plain Python relay among them."""
+
+LARGE = (fan_out(1, 5000), fan_out(1, 10_000), fan_out(10, 100), fan_out(10, 1000), fan_out(10, 3000))
+
+MANY_SPACES = Scenario(name="100 spaces x (2, 50)", spaces=100, speakers=2, listeners=50)
+
+STORM = Scenario(name="storm: 2 000 join in 10 s", kind="storm", speakers=2, listeners=200, late=2000, late_per_s=200)
+
+CHURN = Scenario(name="churn: 5 % a second", kind="churn", speakers=2, listeners=1000, churn_per_s=50)
+
+SETS = {
+    "quick": FIRST,
+    "full": (*FIRST, *LARGE, MANY_SPACES, STORM, CHURN),
+}
