@@ -6,11 +6,11 @@ import { t } from "../app/messages.js";
 /**
  * A modal `<dialog>`: a sheet from below on a phone, a card on a desktop; `drawer` stands at the right edge instead.
  *
- * @param {{title: string, kind?: "card" | "drawer", isModal?: boolean, canClose?: boolean}} options
+ * @param {{title: string, kind?: "sheet" | "drawer", isModal?: boolean, canClose?: boolean}} options
  * @param {...Node} children
  * @returns {HTMLDialogElement} removed from the document when it closes; focus returns to where it was
  */
-export function openDialog({ title, kind = "card", isModal = true, canClose = true }, ...children) {
+export function openDialog({ title, kind = "sheet", isModal = true, canClose = true }, ...children) {
   const before = document.activeElement;
   const heading = h("h2", { class: "dialog-title", id: `dialog-${Math.random().toString(36).slice(2)}`, tabindex: "-1", text: title });
   const dialog = h("dialog", { class: `dialog ${kind}`, "aria-labelledby": heading.id });

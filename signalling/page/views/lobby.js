@@ -27,6 +27,7 @@ export function lobby({ spaces, create, canRename, signal }) {
       "section",
       { class: "hero" },
       h("div", { class: "valance", "aria-hidden": "true" }),
+      h("div", { class: "hero-stage", "aria-hidden": "true" }, icon("stand")),
       h("h1", { class: "hero-title", text: t("lobby.title") }),
       h("p", { class: "hero-text", text: t("lobby.text") }),
       create && form(create),
@@ -113,6 +114,6 @@ function form(create) {
 
 function nameField() {
   const keep = ({ target }) => prefer({ name: target.value.trim() });
-  const input = h("input", { class: "field inline", id: "own-name", maxlength: 40, autocomplete: "nickname", value: preferences.name, on: { change: keep } });
+  const input = h("input", { class: "field inline", id: "own-name", maxlength: 40, autocomplete: "nickname", placeholder: t("lobby.name_hint"), value: preferences.name, on: { change: keep } });
   return h("p", { class: "own-name" }, h("label", { for: "own-name", text: t("lobby.you_are") }), input);
 }

@@ -9,7 +9,7 @@ import { act, openPerson } from "./person.js";
 
 const REFRESH_MS = 10_000;
 /** A desktop keeps the stage in sight beside the drawer. */
-const WIDE = "(min-width: 60rem)";
+const WIDE = "(min-width: 62rem)";
 
 /**
  * @param {import("../app/visit.js").Visit} visit
@@ -44,12 +44,13 @@ export function openPeople(visit, { muteAll }) {
     const hands = raisedHands(roster);
     present = new Map(visit.audience.people.map((person) => [person.identity, person]));
     for (const person of roster.participants.values()) present.set(person.identity, person);
-    const audience = [...present.values()].filter(({ role }) => role === "listener");
+    const isQueued = ({ identity }) => visit.isModerator && roster.hands.includes(identity);
+    const audience = [...present.values()].filter((person) => person.role === "listener" && !isQueued(person));
     tools.hidden = !visit.isModerator;
     groups.hands.update(visit.isModerator ? hands : []);
     groups.stage.update(onStage(roster));
     groups.audience.update(audience);
-    const unseen = roster.counts.listeners - audience.length;
+    const unseen = roster.counts.listeners - audience.length - (visit.isModerator ? hands.length : 0);
     setText(more, unseen > 0 ? tn("people.more", unseen) : "");
   };
   const timer = setInterval(() => visit.audience.look(), REFRESH_MS);
