@@ -40,9 +40,7 @@ class Secrets(Struct, frozen=True):
     is_client: bool
 
 
-class Resend(Struct, frozen=True):
-    """Our last flight was lost."""
-
+class Send(Struct, frozen=True):
     datagrams: tuple[bytes, ...]
 
 
@@ -62,15 +60,15 @@ class Association:
         self._next_sequence = next_sequence
         self._resends_left = MAX_RESENDS if last_flight else 0
 
-    def on_datagram(self, datagram: bytes) -> list[Resend | Left]:
+    def on_datagram(self, datagram: bytes) -> list[Send | Left]:
         """Whatever is not a retransmitted Finished or an authentic close_notify is left unheard."""
-        effects: list[Resend | Left] = []
+        effects: list[Send | Left] = []
         for record in parse_records(datagram):
             if record.epoch != 1:
                 continue
             if record.content_type == HANDSHAKE and self._resends_left and not effects:
                 self._resends_left -= 1
-                effects.append(Resend(self._last_flight))
+                effects.append(Send(self._last_flight))
             elif record.content_type == ALERT and self._is_close_notify(record):
                 return [Left()]
         return effects

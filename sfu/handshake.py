@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from msgspec import Struct
 from OpenSSL import SSL
 
-from sfu.association import Association, Secrets
+from sfu.association import Association, Secrets, Send
 from sfu.certificate import Expected, LocalCertificate
 from sfu.records import Record, pack, parse_records, renumber, screen
 
@@ -60,10 +60,6 @@ PROFILES = {
     b"SRTP_AES128_CM_SHA1_80": Profile(code=0x0001, key_bytes=16, salt_bytes=14),
 }
 """In our order: GCM seals in two thirds of the time. CM is what FFmpeg and old clients have."""
-
-
-class Send(Struct, frozen=True):
-    datagrams: tuple[bytes, ...]
 
 
 class Established(Struct, frozen=True):

@@ -3,6 +3,7 @@
 Commands are idempotent: said twice, the second finds the work done and is answered alike.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -67,6 +68,15 @@ class Limits(Struct, frozen=True):
     listening_sessions_per_identity: int
 
 
+class Census(Struct, frozen=True):
+    """How many are here now; sessions by kind and state (joining, connected)."""
+
+    spaces: int
+    on_stage: int
+    muted: int
+    sessions: Counter[tuple[str, str]]
+
+
 class Node:
     """`candidates` are what each worker's peers announce, by worker; `name` is new with every process."""
 
@@ -92,9 +102,19 @@ class Node:
             Drain: self._drain,
         }
 
-    @property
-    def sessions(self) -> Sequence[str]:
-        return list(self._home)
+    def session(self, session: str) -> Session | None:
+        space = self._home.get(session)
+        return None if space is None else space.session(session)
+
+    def census(self) -> Census:
+        """Counted afresh; for metrics."""
+        states = [state for space in self._spaces.values() for state in space.session_states()]
+        return Census(
+            spaces=len(self._spaces),
+            on_stage=sum(len(space.state().on_stage) for space in self._spaces.values()),
+            muted=sum(len(space.state().muted) for space in self._spaces.values()),
+            sessions=Counter((state.kind, "connected" if state.is_connected else "joining") for state in states),
+        )
 
     def load(self) -> Load:
         """Whether another session would be taken."""
@@ -173,14 +193,15 @@ class Node:
         return Outcome(Hello(version=PROTOCOL_VERSION, node=self._name))
 
     def _open_space(self, command: OpenSpace) -> Outcome:
-        if (space := self._spaces.get(command.space)) is None:
-            space = Space(
-                command.space,
-                max_speakers=command.max_speakers,
-                max_listening_sessions=self._limits.listening_sessions_per_identity,
-            )
-            self._spaces[command.space] = space
-        return Outcome(Done(), tuple(space.on_opened(command.max_speakers)))
+        if (known := self._spaces.get(command.space)) is not None:
+            return self._done(known.on_limit_changed(command.max_speakers))
+        space = Space(
+            command.space,
+            max_speakers=command.max_speakers,
+            max_listening_sessions=self._limits.listening_sessions_per_identity,
+        )
+        self._spaces[command.space] = space
+        return self._done(space.on_opened())
 
     def _close_space(self, command: CloseSpace) -> Outcome:
         space = self._spaces.pop(command.space, None)

@@ -88,10 +88,13 @@ class Space:
 
     # Inputs
 
-    def on_opened(self, max_speakers: int) -> list[Effect]:
-        """A limit lowered later sends nobody off the stage; it holds for the next."""
-        self._max_speakers = max_speakers
+    def on_opened(self) -> list[Effect]:
         return [OpenStage(self.name)]
+
+    def on_limit_changed(self, max_speakers: int) -> list[Effect]:
+        """A lower limit sends nobody off the stage; it holds for the next."""
+        self._max_speakers = max_speakers
+        return []
 
     def on_closed(self) -> list[Effect]:
         return [*self._close_all(list(self._sessions), "space_closed"), CloseStage(self.name)]

@@ -1,0 +1,154 @@
+"""`python -m sfu --config FILE`: the media process. Edge, and the one place where its parts are put together."""
+
+import argparse
+import asyncio
+import ipaddress
+import os
+import platform
+import secrets
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+import structlog
+import uvloop
+from prometheus_client import CollectorRegistry
+
+from sfu._dataplane import Dataplane
+from sfu.certificate import make_certificate
+from sfu.contract.config import Config, ConfigError, load_config
+from sfu.contract.log import set_up_logging
+from sfu.contract.messages import Candidate
+from sfu.control import Control
+from sfu.errors import StartError
+from sfu.handshake import DtlsContexts
+from sfu.handshakes import Handshakes
+from sfu.metrics import SfuCollector, serve_metrics
+from sfu.node import Limits, Node
+from sfu.performer import Performer
+from sfu.relay import Relay
+from sfu.tally import Tally
+
+SOCKET_BUFFER_BYTES: Final = 8 << 20
+"""Asked for in each direction; the kernel gives as much as net.core.rmem_max and wmem_max allow. One turn for 1,000
+listeners with ten speakers sends 2 MB."""
+
+log = structlog.get_logger("sfu")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit status: 0 after a signal, 2 when the process cannot start as configured."""
+    parser = argparse.ArgumentParser(
+        prog="palco sfu",
+        description="The media process: receives, selects and sends every packet. Signalling tells it what to do.",
+        epilog="Without --config the YAML in PALCO_CONFIG is read. SIGTERM says goodbye to all peers and ends.",
+    )
+    parser.add_argument("--config", type=Path, metavar="FILE", help="the YAML file that signalling reads too")
+    options = parser.parse_args(arguments)
+    try:
+        config = load_config(options.config, os.environ)
+        set_up_logging(level=config.logging.level, format=config.logging.format, process="sfu")
+        uvloop.run(run(config))
+    except (ConfigError, StartError) as error:
+        print(f"palco sfu: {error}", file=sys.stderr)  # noqa: T201 - the one thing to say on a terminal
+        return 2
+    return 0
+
+
+async def run(config: Config) -> None:
+    """Serves until SIGTERM or SIGINT. Raises StartError."""
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    sockets = bind_udp(config.rtc.bind_address, config.rtc.udp_ports)
+    dataplane = Dataplane([each.fileno() for each in sockets])
+    try:
+        await _serve(config, dataplane, stopping)
+    finally:
+        dataplane.close()
+        for each in sockets:
+            each.close()
+
+
+async def _serve(config: Config, dataplane: Dataplane, stopping: asyncio.Event) -> None:
+    local = make_certificate(datetime.now(UTC))
+    name = f"{platform.node()}-{secrets.token_hex(4)}"
+    node = Node(
+        name,
+        fingerprint=local.fingerprint,
+        candidates=announced_candidates(config.rtc.node_ips, config.rtc.udp_ports),
+        limits=Limits(
+            max_sessions=config.limits.max_sessions,
+            listening_sessions_per_identity=config.limits.sessions_per_identity,
+        ),
+    )
+    control, tally, handshakes = Control(config.control), Tally(), Handshakes(DtlsContexts(local))
+    relay = Relay(
+        dataplane,
+        node=node,
+        handshakes=handshakes,
+        performer=Performer(dataplane, handshakes, workers=len(config.rtc.udp_ports)),
+        tally=tally,
+        announce=control.announce,
+    )
+    registry = CollectorRegistry()
+    build = {"version": version("palco"), "python": platform.python_version()}
+    registry.register(SfuCollector(counters=dataplane.counters, census=node.census, tally=tally, build=build))
+    try:
+        if config.metrics.sfu_port:
+            await serve_metrics(registry, host=config.metrics.bind_address, port=config.metrics.sfu_port)
+        await control.listen(relay)
+        log.info("ready", node=name, udp_ports=config.rtc.udp_ports, node_ips=config.rtc.node_ips)
+        await stopping.wait()
+        log.info("stopping", sessions=node.load().sessions)
+    finally:
+        await control.close()
+        await relay.stop()
+
+
+def announced_candidates(node_ips: Sequence[str], udp_ports: Sequence[int]) -> list[list[Candidate]]:
+    """For each worker, in the order of its ports: where its peers find it."""
+    return [[Candidate(address=address, port=port) for address in node_ips] for port in udp_ports]
+
+
+def bind_udp(address: str, ports: Sequence[int]) -> list[socket.socket]:
+    """One non-blocking socket for each port; `::` takes IPv4 too. Raises StartError, and then none is left open."""
+    sockets: list[socket.socket] = []
+    try:
+        for port in ports:
+            sockets.append(_bind_one(address, port))
+    except OSError as error:
+        for each in sockets:
+            each.close()
+        remedy = (
+            "choose other rtc.udp_ports, or end the process that has it"
+            if error.errno == 98
+            else "see rtc.bind_address"
+        )
+        raise StartError(f"UDP port {port} on {address} cannot be had ({error.strerror}); {remedy}") from error
+    return sockets
+
+
+def _bind_one(address: str, port: int) -> socket.socket:
+    is_ipv6 = ipaddress.ip_address(address).version == 6
+    udp = socket.socket(socket.AF_INET6 if is_ipv6 else socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        if is_ipv6:
+            udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(address != "::"))
+        udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SOCKET_BUFFER_BYTES)
+        udp.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER_BYTES)
+        udp.setblocking(False)
+        udp.bind((address, port))
+    except OSError:
+        udp.close()
+        raise
+    return udp
+
+
+if __name__ == "__main__":
+    sys.exit(main())
