@@ -33,9 +33,9 @@ from signalling.feeds import Feed
 from signalling.metrics import Metrics
 from signalling.permissions import Caller, caller_in
 from signalling.records import SpaceRecord
-from signalling.resources import Counts, CreateSpace, SpaceResource
+from signalling.resources import Counts, CreateSpace, SpaceResource, space_resource
 from signalling.sfu_link import SfuLink
-from signalling.spaces import Space, space_resource
+from signalling.spaces import Space
 from signalling.store import Store
 from signalling.tokens import Token
 

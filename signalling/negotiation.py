@@ -30,6 +30,9 @@ _ANSWERED_SETUP: Final[dict[str, Setup]] = {"actpass": "passive", "passive": "ac
 """Passive where we may choose: the DTLS server picks the SRTP profile, and ours prefers AEAD_AES_128_GCM."""
 
 _MID = re.compile(r"[!#$%&'*+\-.0-9A-Z^_`a-z{|}~]{1,16}")  # an RFC 8866 token; 16 bytes is a one-byte extension's most
+UNNAMED_MID: Final = "0"
+"""What the sfu calls the section of an offer that has one, and no mid."""
+
 _MAX_ONE_BYTE_EXTENSION: Final = 14  # RFC 8285 §4.2
 _FORBIDDEN_PAYLOAD_TYPES: Final = range(64, 96)  # RTCP's, once multiplexed (RFC 5761 §4)
 
@@ -81,7 +84,7 @@ def negotiate(offer: Offer, kind: Kind, *, max_send: int, discards_video: bool) 
         receive=_receive_section(speaking) if speaking else None,
         send=[_send_section(answer) for answer in answers.values() if answer.slot is not None],
         sections=[answers.get(section.index, AnswerSection(offered=section)) for section in offer.sections],
-        bundle_mid=audio[0].mid,
+        bundle_mid=audio[0].mid or UNNAMED_MID,
     )
 
 
@@ -229,7 +232,7 @@ def _opus_of(section: Section) -> Codec:
 def _receive_section(answer: AnswerSection) -> ReceiveSection:
     section = answer.offered
     return ReceiveSection(
-        mid=section.mid,
+        mid=section.mid or UNNAMED_MID,
         payload_type=_payload_type(answer),
         ssrc=section.ssrcs[0] if len(section.ssrcs) == 1 else None,
         mid_extension=_extension_id(section, MID_EXTENSION),
@@ -240,7 +243,7 @@ def _receive_section(answer: AnswerSection) -> ReceiveSection:
 def _send_section(answer: AnswerSection) -> SendSection:
     section = answer.offered
     return SendSection(
-        mid=section.mid,
+        mid=section.mid or UNNAMED_MID,
         payload_type=_payload_type(answer),
         mid_extension=_extension_id(section, MID_EXTENSION),
         level_extension=_extension_id(section, LEVEL_EXTENSION),

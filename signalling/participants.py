@@ -3,11 +3,14 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+import msgspec
 from msgspec import Struct
 
+from sfu.contract.messages import SessionState
 from signalling.negotiation import Kind
+from signalling.permissions import Role
 from signalling.records import Owner
-from signalling.resources import You
+from signalling.resources import ParticipantResource, You, timestamp
 
 Authority = Literal["host", "cohost"]
 
@@ -122,3 +125,47 @@ class Participant:
     @property
     def speaks_by_token(self) -> bool:
         return any(session.sends and session.can_publish for session in self.sessions.values())
+
+    def role(self, given: Role | None) -> Role:
+        """What a moderator gave or took (`given`), then what the tokens say."""
+        if given == "listener":
+            return "listener"
+        return self.authority or given or ("speaker" if self.speaks_by_token else "listener")
+
+    def is_on_stage(self, given: Role | None) -> bool:
+        """Whether it may be heard: allowed to, and with a session to speak in."""
+        if given is None:
+            return self.speaks_by_token
+        return given != "listener" and self.sends
+
+    def resource(self, *, role: Role, is_muted: bool) -> ParticipantResource:
+        """As others see it, but for the level."""
+        return ParticipantResource(
+            identity=self.identity,
+            name=self.name,
+            role=role,
+            is_muted=is_muted,
+            is_connected=self.is_connected,
+            has_raised_hand=self.has_raised_hand,
+            joined_at=timestamp(self.joined_at_s),
+        )
+
+
+def joiner_of(report: SessionState) -> tuple[Joiner, float] | None:
+    """Whose session the sfu reports, and when that participant joined; None where its owner is not of our writing."""
+    try:
+        owner = msgspec.json.decode(report.owner, type=Owner)
+    except msgspec.DecodeError:
+        return None
+    joiner = Joiner(
+        identity=report.identity,
+        name=owner.name,
+        authority=owner.authority,
+        can_publish=owner.can_publish,
+        is_hidden=owner.is_hidden,
+        issued_at_s=owner.issued_at_s,
+        kind=report.kind,
+        remote_ufrag=report.remote_ufrag,
+        mid=owner.mid,
+    )
+    return joiner, owner.joined_at_s

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct, field
 
 from signalling.permissions import Role
+from signalling.records import SpaceRecord
 
 SPACE_ID_PATTERN = "^[a-z0-9][a-z0-9-]{1,62}$"
 SILENCE_DBOV = -127
@@ -148,3 +149,17 @@ class DevToken(Struct, frozen=True):
 def timestamp(moment_s: float) -> str:
     """Seconds since 1970 as RFC 3339 with milliseconds."""
     return datetime.fromtimestamp(moment_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def space_resource(record: SpaceRecord, counts: Counts) -> SpaceResource:
+    """A space as the API shows it, live or ended."""
+    return SpaceResource(
+        id=record.space,
+        title=record.title,
+        state="live" if record.ended_at_s is None else "ended",
+        audience=record.audience,
+        host=record.host,
+        created_at=timestamp(record.created_at_s),
+        max_speakers=record.max_speakers,
+        counts=counts,
+    )

@@ -10,7 +10,6 @@ the participants that it touched.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Final
 
 import msgspec
 
@@ -24,36 +23,14 @@ from sfu.contract.messages import (
     SetOnStage,
     SpaceState,
 )
-from signalling.effects import (
-    Announce,
-    Effect,
-    Eject,
-    KeepExclusion,
-    KeepSpace,
-    KeepStanding,
-    Notify,
-    Tell,
-)
+from signalling.effects import Announce, Effect, Eject, KeepSpace, Notify, Tell
 from signalling.errors import CommandError
-from signalling.participants import Admission, Joiner, Participant, Session
+from signalling.participants import Admission, Joiner, Participant, Session, joiner_of
 from signalling.permissions import Role
-from signalling.pulse import Pulse
-from signalling.records import ExclusionRecord, Owner, SpaceRecord, StandingRecord
-from signalling.resources import (
-    SILENCE_DBOV,
-    Counts,
-    Left,
-    Nothing,
-    ParticipantResource,
-    SnapshotEvent,
-    SpaceResource,
-    Voice,
-    You,
-    timestamp,
-)
-
-MAX_SNAPSHOT_HANDS: Final = 100
-"""Raised hands shown at once in a snapshot; a host works through them from the front."""
+from signalling.records import ExclusionRecord, SpaceRecord, StandingRecord
+from signalling.resources import Counts, Nothing, ParticipantResource, SnapshotEvent, SpaceResource, You, space_resource
+from signalling.showing import Showing
+from signalling.standings import Standings
 
 
 class Space:
@@ -68,14 +45,11 @@ class Space:
         sessions_per_identity: int = 8,
     ) -> None:
         self.record = record
-        self._standings = {standing.identity: standing for standing in standings}
-        self._exclusions = {exclusion.identity: exclusion for exclusion in exclusions}
+        self._standings = Standings(record.space, standings, exclusions)
         self._sessions_per_identity = sessions_per_identity
         self._participants: dict[str, Participant] = {}
         self._sessions: dict[str, Session] = {}
-        self._shown: dict[str, ParticipantResource] = {}
-        self._levels: dict[str, int] = {}
-        self._pulse = Pulse()
+        self._showing = Showing()
 
     # What there is to see
 
@@ -89,10 +63,14 @@ class Space:
 
     @property
     def wakes_at_s(self) -> float | None:
-        return self._pulse.wakes_at_s
+        return self._showing.wakes_at_s
 
     def session(self, session: str) -> Session | None:
         return self._sessions.get(session)
+
+    def on_stage(self) -> list[str]:
+        """Who may be heard now, hidden ones included."""
+        return [participant.identity for participant in self._participants.values() if self._is_on_stage(participant)]
 
     def counts(self) -> Counts:
         speakers = len(self.on_stage())
@@ -103,22 +81,17 @@ class Space:
 
     def participants(self) -> list[ParticipantResource]:
         """Everyone but the hidden: moderators and speakers first, then the others as they came."""
-        visible = [participant for participant in self._participants.values() if not participant.is_hidden]
-        resources = [self._resource_of(participant) for participant in visible if participant.is_present]
+        visible = [person for person in self._participants.values() if person.is_present and not person.is_hidden]
+        resources = [self._showing.with_level(self._resource_of(person)) for person in visible]
         return sorted(resources, key=lambda resource: resource.role == "listener")
-
-    def on_stage(self) -> list[str]:
-        """Who may be heard now, hidden ones included."""
-        return [participant.identity for participant in self._participants.values() if self._is_on_stage(participant)]
 
     def participant(self, identity: str) -> ParticipantResource:
         """As moderators see it, hidden or not. Raises CommandError `unknown_participant`."""
-        return self._resource_of(self._participant(identity))
+        return self._showing.with_level(self._resource_of(self._participant(identity)))
 
     def given_role(self, identity: str) -> Role | None:
         """What a moderator gave or took; None where the token alone counts."""
-        standing = self._standings.get(identity)
-        return standing.role if standing else None
+        return self._standings.given_role(identity)
 
     def role_of(self, identity: str) -> Role:
         """The rank of `identity` as a target of moderation, here or not."""
@@ -127,25 +100,14 @@ class Space:
         return "host" if identity == self.record.host else self.given_role(identity) or "listener"
 
     def snapshot_for(self, identity: str, role: Role) -> SnapshotEvent:
-        """What a new watcher is shown; `role` is the watcher's by token, for when he has no session."""
-        hands = [shown for shown in self._shown.values() if shown.role == "listener"]
-        prominent = [shown for shown in self._shown.values() if shown.role != "listener"]
-        people = [self._with_level(shown) for shown in prominent + hands[:MAX_SNAPSHOT_HANDS]]
-        return SnapshotEvent(space=self.resource(), participants=people, you=self._you(identity, role))
+        """What a new watcher is shown; `role` is the watcher's by token, for when there is no session."""
+        return SnapshotEvent(space=self.resource(), participants=self._showing.people(), you=self._you(identity, role))
 
     def check_admission(self, identity: str, issued_at_s: float | None) -> None:
-        """Raises CommandError `space_ended`, `blocked` or `removed`, for tokens from before the removal."""
+        """Raises CommandError `space_ended`, `blocked` or `removed`, the last for tokens from before the removal."""
         if not self.is_live:
             raise CommandError("space_ended", f"space {self.id!r} has ended")
-        exclusion = self._exclusions.get(identity)
-        if exclusion is None:
-            return
-        if exclusion.is_block:
-            raise CommandError("blocked", f"{identity!r} was blocked from space {self.id!r}")
-        if issued_at_s is None or issued_at_s <= exclusion.at_s:
-            raise CommandError(
-                "removed", f"{identity!r} was removed from space {self.id!r}; only a newly issued token lets it back in"
-            )
+        self._standings.check_admission(identity, issued_at_s)
 
     # Sessions
 
@@ -155,8 +117,7 @@ class Space:
         Raises CommandError: `space_ended`, `removed`, `blocked`, `not_on_stage`, `too_many_sessions`, `stage_full`.
         """
         self.check_admission(joiner.identity, joiner.issued_at_s)
-        given = self.given_role(joiner.identity)
-        if joiner.kind == "whip" and given == "listener":
+        if joiner.kind == "whip" and self.given_role(joiner.identity) == "listener":
             raise CommandError("not_on_stage", "a moderator moved you to the audience; raise your hand to speak again")
         present = self._participants.get(joiner.identity)
         if present and len(present.sessions) >= self._sessions_per_identity:
@@ -166,15 +127,15 @@ class Space:
                 limit=self._sessions_per_identity,
             )
         was_on_stage = present is not None and self._is_on_stage(present)
-        self._enter(joiner, session=session, joined_at_s=present.joined_at_s if present else now_s)
-        participant = self._participants[joiner.identity]
-        if not was_on_stage and self._is_on_stage(participant) and self._is_stage_overfull():
+        participant = self._enter(joiner, session=session, joined_at_s=now_s)
+        is_on_stage = self._is_on_stage(participant)
+        if is_on_stage and not was_on_stage and len(self.on_stage()) > self.record.max_speakers:
             self._drop(session)
             raise self._stage_full()
-        participant.is_told_on_stage = self._is_on_stage(participant)
+        participant.is_told_on_stage = is_on_stage
         return Admission(
-            is_on_stage=participant.is_told_on_stage,
-            is_muted=self._is_muted(joiner.identity),
+            is_on_stage=is_on_stage,
+            is_muted=self._standings.is_muted(joiner.identity),
             owner=msgspec.json.encode(joiner.owner(participant.joined_at_s)).decode(),
         )
 
@@ -211,41 +172,33 @@ class Space:
 
     def on_mute(self, identity: str, *, is_muted: bool, now_s: float) -> list[Effect]:
         self._participant(identity)
-        return [*self._mute([identity], is_muted=is_muted), *self._settle([identity], now_s)]
+        return self._mute([identity], is_muted=is_muted, now_s=now_s)
 
     def on_mute_all(self, identities: Sequence[str], now_s: float) -> list[Effect]:
         """Mutes `identities`, at the packet in one step."""
-        return [*self._mute(identities, is_muted=True), *self._settle(identities, now_s)]
+        return self._mute(identities, is_muted=True, now_s=now_s)
 
     def on_promote(self, identity: str, role: Role, now_s: float) -> list[Effect]:
         """On stage, as speaker or cohost. Raises CommandError `stage_full`, `unknown_participant`."""
         participant = self._participant(identity)
-        before = self._standings.get(identity)
-        was_on_stage = self._is_on_stage(participant)
-        effects = self._give(identity, role)
-        is_crowded = not was_on_stage and self.counts().speakers + (not self._is_on_stage(participant)) > self._places
-        if is_crowded:
-            self._standings.pop(identity)
-            if before:
-                self._standings[identity] = before
+        others = sum(1 for person in self.on_stage() if person != identity)
+        if not self._is_on_stage(participant) and others >= self.record.max_speakers:
             raise self._stage_full()
         participant.has_raised_hand = False
         participant.is_invited = False
-        return [*effects, *self._settle([identity], now_s)]
+        return [self._standings.give(identity, role), *self._settle([identity], now_s)]
 
     def on_demote(self, identity: str, now_s: float) -> list[Effect]:
         """Back to the audience: heard no more, whatever the token says, until promoted."""
         self._participant(identity)
-        return [*self._give(identity, "listener"), *self._settle([identity], now_s)]
+        return [self._standings.give(identity, "listener"), *self._settle([identity], now_s)]
 
     def on_invite(self, identity: str) -> list[Effect]:
-        participant = self._participant(identity)
-        participant.is_invited = True
+        self._participant(identity).is_invited = True
         return [Notify(identity, "you.invited", Nothing())]
 
     def on_accept(self, identity: str, now_s: float) -> list[Effect]:
-        participant = self._participant(identity)
-        if not participant.is_invited:
+        if not self._participant(identity).is_invited:
             raise CommandError("not_invited", "nobody invited you to the stage; raise your hand to ask")
         return self.on_promote(identity, "speaker", now_s)
 
@@ -254,23 +207,19 @@ class Space:
 
         Whoever has left can still be blocked, but not removed.
         """
-        if not is_block and identity not in self._exclusions:
+        if not is_block and not self._standings.is_excluded(identity):
             self._participant(identity)
-        earlier = self._exclusions.get(identity)
-        exclusion = ExclusionRecord(identity, now_s, is_block or (earlier is not None and earlier.is_block))
-        self._exclusions[identity] = exclusion
-        effects: list[Effect] = [Tell(RemoveParticipant(self.id, identity)), KeepExclusion(exclusion)]
+        effects: list[Effect] = [
+            Tell(RemoveParticipant(self.id, identity)),
+            self._standings.exclude(identity, is_block=is_block, now_s=now_s),
+        ]
         if self.given_role(identity) is not None:
-            effects += self._give(identity, None)
+            effects.append(self._standings.give(identity, None))
         if participant := self._participants.get(identity):
             for session in list(participant.sessions):
                 self._drop(session)
-        return [
-            *effects,
-            *self._settle([identity], now_s),
-            Notify(identity, "you.removed", Nothing()),
-            Eject(identity),
-        ]
+        effects += self._settle([identity], now_s)
+        return [*effects, Notify(identity, "you.removed", Nothing()), Eject(identity)]
 
     # The audience
 
@@ -280,17 +229,12 @@ class Space:
         return self._settle([identity], now_s)
 
     def on_reaction(self, emoji: str, now_s: float) -> list[Effect]:
-        return list(self._pulse.on_reaction(emoji, now_s))
+        return [*self._showing.on_reaction(emoji, now_s)]
 
     def on_speaking(self, voices: Iterable[tuple[str, int]], now_s: float) -> list[Effect]:
-        """The sfu's report of who is heard, loudest first; of two tracks of one identity the louder counts."""
-        levels: dict[str, int] = {}
-        for identity, level_dbov in voices:
-            participant = self._participants.get(identity)
-            if participant and not participant.is_hidden:
-                levels[identity] = max(levels.get(identity, SILENCE_DBOV), level_dbov)
-        self._levels = levels
-        return list(self._pulse.on_voices([Voice(identity, level) for identity, level in levels.items()], now_s))
+        """The sfu's report of who is heard, loudest first, in dBov."""
+        known = [(identity, level) for identity, level in voices if self._is_visible(identity)]
+        return [*self._showing.on_voices(known, now_s)]
 
     # The space itself
 
@@ -306,7 +250,7 @@ class Space:
         return [Tell(CloseSpace(self.id)), KeepSpace(self.record), ending, Eject(None)]
 
     def on_time(self, now_s: float) -> list[Effect]:
-        return list(self._pulse.on_time(self.counts(), now_s))
+        return [*self._showing.on_time(self.counts(), now_s)]
 
     # Reconciliation
 
@@ -320,29 +264,29 @@ class Space:
         """
         effects: list[Effect] = []
         if state is None:
+            state = SpaceState(space=self.id, max_speakers=self.record.max_speakers, muted=[], on_stage=[])
             effects.append(Tell(OpenSpace(self.id, self.record.max_speakers)))
-        elif is_first:
-            missed = [identity for identity in state.muted if not self._is_muted(identity)]
-            effects += [effect for effect in self._mute(missed, is_muted=True) if isinstance(effect, KeepStanding)]
+        if is_first:
+            effects += self._standings.mute(state.muted, is_muted=True)
         reported = {session.session: session for session in sessions}
         gone = [session for session in self._sessions.values() if session.session not in reported]
         for session in gone:
             self._drop(session.session)
         for report in reported.values():
             effects += self._reconcile_session(report, is_first=is_first)
-        effects += self._reconcile_mutes(state)
-        on_stage = set(state.on_stage) if state else set()
         for participant in self._participants.values():
-            participant.is_told_on_stage = participant.identity in on_stage
+            participant.is_told_on_stage = participant.identity in state.on_stage
+        effects += self._reconcile_mutes(set(state.muted))
         return effects + self._settle({*self._participants, *(session.identity for session in gone)}, now_s)
 
     def _reconcile_session(self, report: SessionState, *, is_first: bool) -> list[Effect]:
         known = self._sessions.get(report.session)
         if known is None:
-            joiner = _joiner_of(report) if is_first else None
-            if joiner is None or not self._is_admissible(joiner):
+            found = joiner_of(report) if is_first else None
+            if found is None or not self._standings.admits(found[0].identity, found[0].issued_at_s):
                 return [Tell(CloseSession(report.session))]
-            self._enter(joiner, session=report.session, joined_at_s=_owner_of(report).joined_at_s)
+            joiner, joined_at_s = found
+            self._enter(joiner, session=report.session, joined_at_s=joined_at_s)
             known = self._sessions[report.session]
         known.is_open = True
         known.is_connected = report.is_connected
@@ -350,9 +294,8 @@ class Space:
         known.remote_ufrag = report.remote_ufrag
         return []
 
-    def _reconcile_mutes(self, state: SpaceState | None) -> list[Effect]:
-        ours = {standing.identity for standing in self._standings.values() if standing.is_muted}
-        theirs = set(state.muted) if state else set()
+    def _reconcile_mutes(self, theirs: set[str]) -> list[Effect]:
+        ours = self._standings.muted()
         effects: list[Effect] = []
         if missing := sorted(ours - theirs):
             effects.append(Tell(SetMuted(self.id, missing, is_muted=True)))
@@ -360,66 +303,46 @@ class Space:
             effects.append(Tell(SetMuted(self.id, lifted, is_muted=False)))
         return effects
 
-    def _is_admissible(self, joiner: Joiner) -> bool:
-        try:
-            self.check_admission(joiner.identity, joiner.issued_at_s)
-        except CommandError:
-            return False
-        return True
-
     # What is true of a participant
 
-    @property
-    def _places(self) -> int:
-        return self.record.max_speakers
-
-    def _is_muted(self, identity: str) -> bool:
-        standing = self._standings.get(identity)
-        return standing is not None and standing.is_muted
-
     def _role_of(self, participant: Participant) -> Role:
-        given = self.given_role(participant.identity)
-        if given == "listener":
-            return "listener"
-        return participant.authority or given or ("speaker" if participant.speaks_by_token else "listener")
+        return participant.role(self.given_role(participant.identity))
 
     def _is_on_stage(self, participant: Participant) -> bool:
-        given = self.given_role(participant.identity)
-        if given is None:
-            return participant.speaks_by_token
-        return given != "listener" and participant.sends
+        return participant.is_on_stage(self.given_role(participant.identity))
 
-    def _is_stage_overfull(self) -> bool:
-        return self.counts().speakers > self._places
-
-    def _stage_full(self) -> CommandError:
-        return CommandError(
-            "stage_full",
-            f"the stage of space {self.id!r} holds {self._places} and is full; somebody has to leave it first",
-            max_speakers=self._places,
-        )
+    def _is_visible(self, identity: str) -> bool:
+        participant = self._participants.get(identity)
+        return participant is not None and not participant.is_hidden
 
     def _participant(self, identity: str) -> Participant:
         participant = self._participants.get(identity)
         if participant is None or not participant.is_present:
-            raise unknown_participant(identity)
+            raise CommandError("unknown_participant", f"{identity!r} is not in this space", identity=identity)
         return participant
 
     def _you(self, identity: str, role: Role) -> You:
         participant = self._participants.get(identity)
         live = self._role_of(participant) if participant else role
-        return You(identity=identity, role=live, is_muted=self._is_muted(identity))
+        return You(identity=identity, role=live, is_muted=self._standings.is_muted(identity))
+
+    def _stage_full(self) -> CommandError:
+        return CommandError(
+            "stage_full",
+            f"the stage of {self.id!r} holds {self.record.max_speakers} and is full; somebody has to leave it first",
+            max_speakers=self.record.max_speakers,
+        )
 
     # What changes
 
-    def _enter(self, joiner: Joiner, *, session: str, joined_at_s: float) -> None:
-        participant = self._participants.get(joiner.identity)
-        if participant is None:
-            participant = Participant(identity=joiner.identity, joined_at_s=joined_at_s)
-            self._participants[joiner.identity] = participant
+    def _enter(self, joiner: Joiner, *, session: str, joined_at_s: float) -> Participant:
         opening = joiner.session(session)
+        participant = self._participants.setdefault(
+            joiner.identity, Participant(identity=joiner.identity, joined_at_s=joined_at_s)
+        )
         participant.sessions[session] = opening
         self._sessions[session] = opening
+        return participant
 
     def _drop(self, session: str) -> None:
         dropped = self._sessions.pop(session)
@@ -427,23 +350,12 @@ class Space:
         del participant.sessions[session]
         if not participant.sessions:
             del self._participants[dropped.identity]
-            self._levels.pop(dropped.identity, None)
 
-    def _give(self, identity: str, role: Role | None) -> list[Effect]:
-        standing = StandingRecord(identity, role, self._is_muted(identity))
-        self._standings[identity] = standing
-        return [KeepStanding(standing)]
-
-    def _mute(self, identities: Sequence[str], *, is_muted: bool) -> list[Effect]:
-        effects: list[Effect] = []
+    def _mute(self, identities: Sequence[str], *, is_muted: bool, now_s: float) -> list[Effect]:
+        effects: list[Effect] = [*self._standings.mute(identities, is_muted=is_muted)]
         if identities:
             effects.append(Tell(SetMuted(self.id, list(identities), is_muted)))
-        for identity in identities:
-            if is_muted != self._is_muted(identity):
-                standing = StandingRecord(identity, self.given_role(identity), is_muted)
-                self._standings[identity] = standing
-                effects.append(KeepStanding(standing))
-        return effects
+        return [*effects, *self._settle(identities, now_s)]
 
     # What people are told
 
@@ -452,11 +364,14 @@ class Space:
         effects: list[Effect] = []
         for identity in identities:
             participant = self._participants.get(identity)
-            if participant and participant.is_present:
-                effects += self._settle_stage(participant)
-                effects += self._settle_you(participant)
-            effects += self._settle_roster(identity, participant, is_arrival=is_arrival)
-        self._pulse.on_counts(now_s)
+            if participant is None or not participant.is_present:
+                effects += self._showing.on_participant(identity, None, is_arrival=False)
+                continue
+            effects += self._settle_stage(participant)
+            effects += self._settle_you(participant)
+            shown = None if participant.is_hidden else self._resource_of(participant)
+            effects += self._showing.on_participant(identity, shown, is_arrival=is_arrival)
+        self._showing.on_counts(now_s)
         return effects
 
     def _settle_stage(self, participant: Participant) -> list[Effect]:
@@ -473,81 +388,6 @@ class Space:
             return []
         return [Notify(participant.identity, "you.changed", you)]
 
-    def _settle_roster(self, identity: str, participant: Participant | None, *, is_arrival: bool) -> list[Effect]:
-        shown = self._shown.get(identity)
-        if participant is None or participant.is_hidden or not participant.is_present:
-            if shown is None:
-                return []
-            del self._shown[identity]
-            return [Announce("participant.left", Left(identity))]
-        now = self._silent_resource_of(participant)
-        if now.role == "listener" and not now.has_raised_hand:
-            # The audience is counted, not listed: one who goes back to it is shown a last time.
-            self._shown.pop(identity, None)
-            return [Announce("participant.changed", now)] if shown else []
-        self._shown[identity] = now
-        if shown == now:
-            return []
-        return [Announce("participant.joined" if shown is None and is_arrival else "participant.changed", now)]
-
     def _resource_of(self, participant: Participant) -> ParticipantResource:
-        return self._with_level(self._silent_resource_of(participant))
-
-    def _with_level(self, resource: ParticipantResource) -> ParticipantResource:
-        level_dbov = self._levels.get(resource.identity)
-        if level_dbov is None:
-            return resource
-        return msgspec.structs.replace(resource, is_speaking=True, level_dbov=level_dbov)
-
-    def _silent_resource_of(self, participant: Participant) -> ParticipantResource:
-        """Without the level, which has events of its own."""
-        return ParticipantResource(
-            identity=participant.identity,
-            name=participant.name,
-            role=self._role_of(participant),
-            is_muted=self._is_muted(participant.identity),
-            is_connected=participant.is_connected,
-            has_raised_hand=participant.has_raised_hand,
-            joined_at=timestamp(participant.joined_at_s),
-        )
-
-
-def space_resource(record: SpaceRecord, counts: Counts) -> SpaceResource:
-    """A space as the API shows it, live or ended."""
-    return SpaceResource(
-        id=record.space,
-        title=record.title,
-        state="live" if record.ended_at_s is None else "ended",
-        audience=record.audience,
-        host=record.host,
-        created_at=timestamp(record.created_at_s),
-        max_speakers=record.max_speakers,
-        counts=counts,
-    )
-
-
-def unknown_participant(identity: str) -> CommandError:
-    return CommandError("unknown_participant", f"{identity!r} is not in this space", identity=identity)
-
-
-def _owner_of(report: SessionState) -> Owner:
-    return msgspec.json.decode(report.owner, type=Owner)
-
-
-def _joiner_of(report: SessionState) -> Joiner | None:
-    """Whose session it is; None where its owner is not of our writing."""
-    try:
-        owner = _owner_of(report)
-    except msgspec.DecodeError:
-        return None
-    return Joiner(
-        identity=report.identity,
-        name=owner.name,
-        authority=owner.authority,
-        can_publish=owner.can_publish,
-        is_hidden=owner.is_hidden,
-        issued_at_s=owner.issued_at_s,
-        kind=report.kind,
-        remote_ufrag=report.remote_ufrag,
-        mid=owner.mid,
-    )
+        is_muted = self._standings.is_muted(participant.identity)
+        return participant.resource(role=self._role_of(participant), is_muted=is_muted)

@@ -50,6 +50,15 @@ _OFFER_CODES: Final = (
     "sfu_unavailable",
 )
 _SESSION_CODES: Final = ("missing_permission", "removed", "blocked", "unknown_space", "unknown_session", "space_ended")
+_PATCH_CODES: Final = (
+    *_SESSION_CODES,
+    "bad_sdpfrag",
+    "too_large",
+    "unsupported_media_type",
+    "stale_etag",
+    "precondition_required",
+    "sfu_unavailable",
+)
 
 
 async def _post(call: Call, kind: Kind) -> Response:
@@ -122,62 +131,7 @@ def operations(_: Signalling) -> Sequence[Operation]:
 
 def _operations_of(kind: Kind) -> Sequence[Operation]:
     collection = _COLLECTIONS[kind]
-    session = collection + "/{session}"
-    made = [
-        Operation(
-            method="POST",
-            path=collection,
-            handler=lambda call: _post(call, kind),
-            summary=_MEANS[kind],
-            tag="sessions",
-            body=str,
-            body_media_type=SDP,
-            is_body_required=True,
-            answers=[Answer(201, "The SDP answer.", str, SDP, headers=("Location", "ETag"))],
-            codes=_OFFER_CODES,
-        ),
-        Operation(
-            method="GET",
-            path=session,
-            handler=lambda call: _get_session(call, kind),
-            summary="Whether the session stands; there is nothing to read.",
-            tag="sessions",
-            answers=[Answer(204, "It stands.")],
-            codes=_SESSION_CODES,
-        ),
-        Operation(
-            method="PATCH",
-            path=session,
-            handler=lambda call: _patch(call, kind),
-            summary="Trickle ICE candidates, or restart ICE.",
-            tag="sessions",
-            body=str,
-            body_media_type=SDPFRAG,
-            is_body_required=True,
-            answers=[
-                Answer(204, "Candidates noted."),
-                Answer(200, "ICE restarted.", str, SDPFRAG, headers=("ETag",)),
-            ],
-            codes=(
-                *_SESSION_CODES,
-                "bad_sdpfrag",
-                "too_large",
-                "unsupported_media_type",
-                "stale_etag",
-                "precondition_required",
-                "sfu_unavailable",
-            ),
-        ),
-        Operation(
-            method="DELETE",
-            path=session,
-            handler=lambda call: _delete(call, kind),
-            summary="End the session.",
-            tag="sessions",
-            answers=[Answer(200, "It has ended.")],
-            codes=(*_SESSION_CODES, "sfu_unavailable"),
-        ),
-    ]
+    made = [_post_operation(kind), *_session_operations(kind, collection + "/{session}")]
     if kind != "stage":
         made.append(
             Operation(
@@ -201,3 +155,56 @@ def _operations_of(kind: Kind) -> Sequence[Operation]:
             )
         )
     return made
+
+
+def _post_operation(kind: Kind) -> Operation:
+    return Operation(
+        method="POST",
+        path=_COLLECTIONS[kind],
+        handler=lambda call: _post(call, kind),
+        summary=_MEANS[kind],
+        tag="sessions",
+        body=str,
+        body_media_type=SDP,
+        is_body_required=True,
+        answers=[Answer(201, "The SDP answer.", str, SDP, headers=("Location", "ETag"))],
+        codes=_OFFER_CODES,
+    )
+
+
+def _session_operations(kind: Kind, path: str) -> Sequence[Operation]:
+    return [
+        Operation(
+            method="GET",
+            path=path,
+            handler=lambda call: _get_session(call, kind),
+            summary="Whether the session stands; there is nothing to read.",
+            tag="sessions",
+            answers=[Answer(204, "It stands.")],
+            codes=_SESSION_CODES,
+        ),
+        Operation(
+            method="PATCH",
+            path=path,
+            handler=lambda call: _patch(call, kind),
+            summary="Trickle ICE candidates, or restart ICE.",
+            tag="sessions",
+            body=str,
+            body_media_type=SDPFRAG,
+            is_body_required=True,
+            answers=[
+                Answer(204, "Candidates noted."),
+                Answer(200, "ICE restarted.", str, SDPFRAG, headers=("ETag",)),
+            ],
+            codes=_PATCH_CODES,
+        ),
+        Operation(
+            method="DELETE",
+            path=path,
+            handler=lambda call: _delete(call, kind),
+            summary="End the session.",
+            tag="sessions",
+            answers=[Answer(200, "It has ended.")],
+            codes=(*_SESSION_CODES, "sfu_unavailable"),
+        ),
+    ]
