@@ -11,7 +11,7 @@ import socket
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
@@ -97,7 +97,7 @@ async def _serve(config: Config, dataplane: Dataplane, stopping: asyncio.Event) 
         announce=control.announce,
     )
     registry = CollectorRegistry()
-    build = {"version": version("palco"), "python": platform.python_version()}
+    build = {"version": installed_version(), "python": platform.python_version()}
     registry.register(SfuCollector(counters=dataplane.counters, census=node.census, tally=tally, build=build))
     try:
         if config.metrics.sfu_port:
@@ -109,6 +109,14 @@ async def _serve(config: Config, dataplane: Dataplane, stopping: asyncio.Event) 
     finally:
         await control.close()
         await relay.stop()
+
+
+def installed_version() -> str:
+    """Of the package; a checkout that was never installed has none."""
+    try:
+        return version("palco")
+    except PackageNotFoundError:
+        return "checkout"
 
 
 def announced_candidates(node_ips: Sequence[str], udp_ports: Sequence[int]) -> list[list[Candidate]]:

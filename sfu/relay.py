@@ -11,11 +11,11 @@ import base64
 import secrets
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from sfu._dataplane import Dataplane, Event
+from sfu._dataplane import Dataplane
 from sfu.association import Left, Send
 from sfu.contract.messages import (
     Answer,
@@ -37,6 +37,9 @@ from sfu.handshakes import Handshakes
 from sfu.node import Node
 from sfu.performer import Performer
 from sfu.tally import Tally
+
+if TYPE_CHECKING:
+    from sfu._dataplane import Event  # a type of the stub alone
 
 SLICE_S: Final = 0.002
 """How long DTLS may hold the loop before other input gets a turn; a mute is to be in force within 5 ms."""
@@ -132,7 +135,7 @@ class Relay:
         self._serve_dtls_soon()
         self._set_alarm()
 
-    def _on_event(self, event: Event) -> None:
+    def _on_event(self, event: "Event") -> None:
         match event:
             case ("dtls", peer, datagram):
                 self._dtls.append((peer, datagram))
