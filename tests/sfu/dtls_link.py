@@ -6,8 +6,9 @@ import random
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from sfu.association import Send
 from sfu.certificate import LocalCertificate, make_certificate, parse_expected
-from sfu.handshake import DtlsContexts, Effect, Established, Failed, Handshake, Role, Send
+from sfu.handshake import DtlsContexts, Effect, Established, Failed, Handshake, Role
 from sfu.records import HANDSHAKE, HANDSHAKE_HEADER_BYTES, HEADER_BYTES, Record, pack, parse_records, renumber
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
@@ -113,7 +114,8 @@ class Link:
             outcome = self.outcomes[end]
             if isinstance(outcome, Established):
                 for effect in outcome.association.on_datagram(datagram):
-                    self._send(end, getattr(effect, "datagrams", ()))
+                    if isinstance(effect, Send):
+                        self._send(end, effect.datagrams)
             else:
                 self._perform(end, self.ends[end].on_datagram(datagram, self.now_s))
         for end, machine in enumerate(self.ends):

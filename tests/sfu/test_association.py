@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from OpenSSL import SSL
 
-from sfu.association import MAX_RESENDS, Association, Left, Resend, Secrets
-from sfu.handshake import DtlsContexts, Established, Handshake, Send
+from sfu.association import MAX_RESENDS, Association, Left, Secrets, Send
+from sfu.handshake import DtlsContexts, Established, Handshake
 from sfu.records import parse_records
 from tests.sfu.dtls_link import THEIRS, Link, handshake, pair
 
@@ -75,7 +75,7 @@ def test_a_retransmitted_finished_repeats_the_server_s_last_flight_a_bounded_num
         record.octets for datagram in link.datagrams for record in parse_records(datagram) if record.epoch == 1
     )
     answers = [association(server).on_datagram(finished) for _ in range(MAX_RESENDS + 3)]
-    assert all(isinstance(effect, Resend) for answer in answers[:MAX_RESENDS] for effect in answer)
+    assert all(isinstance(effect, Send) for answer in answers[:MAX_RESENDS] for effect in answer)
     assert [len(answer) for answer in answers] == [1] * MAX_RESENDS + [0] * 3
     assert association(client).on_datagram(finished) == []
 

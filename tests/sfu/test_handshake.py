@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from OpenSSL import SSL
 
-from sfu.association import Left
+from sfu.association import Left, Send
 from sfu.handshake import (
     BUDGET_BYTES,
     DEADLINE_S,
@@ -21,7 +21,6 @@ from sfu.handshake import (
     Established,
     Failed,
     Handshake,
-    Send,
 )
 from sfu.records import ALERT, parse_records
 from tests.sfu.dtls_link import OURS, STRANGERS, THEIRS, Link, Narrow, handshake, pair
@@ -134,12 +133,7 @@ class TestNetwork:
         (again,) = client.on_timer(FIRST_RESEND_S)
         assert isinstance(again, Send)
         resent = [part for datagram in again.datagrams for part in done.association.on_datagram(datagram)]
-        answers = [
-            effect
-            for resend in resent
-            for datagram in getattr(resend, "datagrams", ())
-            for effect in client.on_datagram(datagram, FIRST_RESEND_S)
-        ]
+        answers = [effect for datagram in _datagrams(resent) for effect in client.on_datagram(datagram, FIRST_RESEND_S)]
         assert established(answers[-1]).receive_key == done.send_key
 
     def test_no_datagram_is_longer_than_its_limit(self) -> None:
