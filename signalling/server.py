@@ -3,7 +3,7 @@
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any
+from typing import Any, Final
 
 import structlog
 import uvicorn
@@ -18,40 +18,53 @@ from signalling.store import DatabaseStore, Store
 from signalling.web.http import BoundedHttp
 from signalling.web.routes import build
 
-MAX_WEBSOCKET_MESSAGE_BYTES = 4096
-"""Clients have nothing to say here but close and pong."""
+MAX_WEBSOCKET_MESSAGE_BYTES: Final = 4096
+"""Clients have nothing to say there but close and pong."""
 
-SHUTDOWN_WITHIN_S = 5
+SHUTDOWN_WITHIN_S: Final = 5
 
 log = structlog.get_logger("signalling")
 
 
 def main(config: Config) -> None:
-    """Serves until a signal ends it."""
+    """Serves until a signal ends it. Raises OSError where an address is taken."""
     logs.configure(config.logging)
     uvloop.run(serve(config))
 
 
-async def serve(config: Config, *, store: Store | None = None, on_started: Callable[[], None] | None = None) -> None:
-    """Serves until a signal, or a cancellation, ends it. Raises OSError where an address is taken."""
-    metrics = Metrics()
-    app = Signalling(config, store or DatabaseStore(config.store.url), metrics)
-    sockets = [_listen(address, config.port) for address in config.bind_addresses]
-    server = _Server(_uvicorn_config(build(app, _lifespan(app, config, on_started))), app)
-    log.info("signalling_listening", addresses=config.bind_addresses, port=config.port)
-    await server.serve(sockets)
+async def serve(config: Config) -> None:
+    """As `main`, within a running loop."""
+    await Server(config, DatabaseStore(config.store.url)).run_until_stopped()
 
 
-def _lifespan(
-    app: Signalling, config: Config, on_started: Callable[[], None] | None
-) -> Callable[[Router], AbstractAsyncContextManager[None]]:
+class Server(uvicorn.Server):
+    """uvicorn, with our application and our sockets; `should_exit = True` ends it as a signal does."""
+
+    def __init__(self, config: Config, store: Store) -> None:
+        self.app = Signalling(config, store, Metrics())
+        self._settings = config
+        super().__init__(_uvicorn_config(build(self.app, _lifespan(self.app, config))))
+
+    async def run_until_stopped(self) -> None:
+        """Raises OSError where an address is taken."""
+        config = self._settings
+        sockets = [_listen(address, config.port) for address in config.bind_addresses]
+        log.info("signalling_listening", addresses=config.bind_addresses, port=config.port)
+        await self.serve(sockets)
+        log.info("signalling_stopped")
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # The event streams first: uvicorn would wait for them, and they for it.
+        self.app.end_streams()
+        await super().shutdown(sockets)
+
+
+def _lifespan(app: Signalling, config: Config) -> Callable[[Router], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: Router) -> AsyncIterator[None]:
         port = config.metrics.signalling_port
         stop_metrics = app.metrics.serve(port, config.metrics.bind_address) if port else None
         await app.start()
-        if on_started:
-            on_started()
         try:
             yield
         finally:
@@ -60,18 +73,6 @@ def _lifespan(
                 stop_metrics()
 
     return lifespan
-
-
-class _Server(uvicorn.Server):
-    """Ends the event streams first: uvicorn would wait for them, and they for it."""
-
-    def __init__(self, config: uvicorn.Config, app: Signalling) -> None:
-        super().__init__(config)
-        self._app = app
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._app.end_streams()
-        await super().shutdown(sockets)
 
 
 def _uvicorn_config(application: Any) -> uvicorn.Config:
@@ -91,6 +92,7 @@ def _uvicorn_config(application: Any) -> uvicorn.Config:
 
 
 def _listen(address: str, port: int) -> socket.socket:
+    """A bound socket; IPv6 is IPv6 only, since each address is configured by itself."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -101,5 +103,4 @@ def _listen(address: str, port: int) -> socket.socket:
     except OSError:
         listener.close()
         raise
-    listener.set_inheritable(False)
     return listener
