@@ -114,6 +114,7 @@ impl Listener {
             }
             let Some(sealed) = sealer.seal_rtp(room, header_len, len, place.index) else { continue };
             out.commit_packet(destination, sealed);
+            turn.counters.packets_out.add(1);
             slot.packets = slot.packets.wrapping_add(1);
             slot.octets = slot.octets.wrapping_add(payload.len() as u32);
             slot.sent_at = turn.now;

@@ -12,8 +12,8 @@ pub const VOICE_DBOV: u8 = 50;
 const ASSUMED_DBOV: u8 = 35;
 const LEAST_VOICE_BYTES: usize = 4;
 
-/// A track unheard this long is silent: DTX sends a packet every 400 ms, a live voice one every 60 ms at least.
-const FADE: Nanos = 300 * MILLISECOND;
+/// A track unheard this long is silent: DTX sends a packet every 400 ms, a live voice one every 120 ms at least.
+const FADE: Nanos = 200 * MILLISECOND;
 
 /// Part of the distance to the new level that one packet covers, as a power of two: a voice is there within 80 ms and
 /// gone within 320 ms at 20 ms a packet, so that the pauses between words do not count as silence.
