@@ -9,6 +9,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMPS := .venv/stamps
 CRATE := sfu/dataplane
+CRATES := $(CRATE) benchmarks/load
 CARGO := cargo
 MANIFEST := --manifest-path $(CRATE)/Cargo.toml
 FUZZ_SECONDS ?= 60
@@ -36,9 +37,11 @@ check: build ## format, lint, types, unit tests (seconds when warm)
 	@$(BIN)/mypy --no-error-summary
 	@deploy/check-tools rust-lints
 	$(call say,rustfmt)
-	@$(CARGO) fmt $(MANIFEST) --check
+	@for crate in $(CRATES); do $(CARGO) fmt --manifest-path $$crate/Cargo.toml --check; done
 	$(call say,clippy)
-	@$(CARGO) clippy $(MANIFEST) --quiet --locked --all-targets -- -D warnings
+	@for crate in $(CRATES); do \
+		$(CARGO) clippy --manifest-path $$crate/Cargo.toml --quiet --locked --all-targets -- -D warnings; \
+	done
 	$(call say,cargo test)
 	@$(CARGO) test $(MANIFEST) --quiet --locked --no-default-features
 	$(call say,pytest (no processes, no clients))
