@@ -11,8 +11,8 @@ from pathlib import Path
 
 from benchmarks import load, namespace, results
 from benchmarks.compare import compare
-from benchmarks.peers import Server
-from benchmarks.peers.registry import SERVERS
+from benchmarks.servers import Server
+from benchmarks.registry import SERVERS
 from benchmarks.run import Settings, ceilings, run_scenario
 from benchmarks.scenarios import FIRST, SETS, Scenario
 from benchmarks.screen import Screen

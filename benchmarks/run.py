@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import load, measure, namespace
-from benchmarks.peers import Running, Server
+from benchmarks.servers import Running, Server
 from benchmarks.results import Ceiling, Row
 from benchmarks.scenarios import Scenario
 from benchmarks.screen import Screen

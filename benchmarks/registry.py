@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from benchmarks.peers import Server
-from benchmarks.peers.palco import Palco
+from benchmarks.servers import Server
+from benchmarks.palco import Palco
 
 SERVERS: dict[str, Callable[[], Server]] = {
     "palco": Palco,

@@ -15,7 +15,7 @@ import httpx2
 import jwt
 import yaml
 
-from benchmarks.peers import Space
+from benchmarks.servers import Space
 
 KEY = "bench"
 START_S = 20.0
