@@ -10,7 +10,7 @@ import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, cast, cast
 
 import structlog
 
@@ -133,9 +133,9 @@ class _Connection(asyncio.Protocol):
         self._deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - what a stream server makes
-        self._transport = transport
-        self._deadline = asyncio.get_running_loop().call_later(HELLO_WITHIN_S, transport.abort)
+        stream = cast(asyncio.Transport, transport)  # uvloop's is one in all but its bases
+        self._transport = stream
+        self._deadline = asyncio.get_running_loop().call_later(HELLO_WITHIN_S, stream.abort)
 
     def connection_lost(self, _: Exception | None) -> None:
         if self._deadline is not None:
