@@ -10,7 +10,7 @@ import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, Protocol, cast, cast
+from typing import Final, Protocol, cast
 
 import structlog
 

@@ -54,6 +54,8 @@ def _named(process: str) -> Processor:
 
 
 def _renderers(format: Format, stream: TextIO) -> list[Processor]:  # noqa: A002
+    """Without the local variables of a traceback's frames, which structlog shows by default: they hold secrets."""
     if format == "json":
-        return [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
-    return [structlog.dev.ConsoleRenderer(colors=stream.isatty())]
+        frames = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+        return [structlog.processors.ExceptionRenderer(frames), structlog.processors.JSONRenderer()]
+    return [structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback)]
