@@ -153,14 +153,20 @@ class WirePeer:
 
     def accept(self, answer: str) -> None:
         self.answer = sdp.parse_answer(answer)
+        if self.answer.setup == "active":
+            self._make_handshake()
 
     def start_handshake(self) -> Handshake:
+        """As client the first flight leaves now; as server it has been ready since the answer came."""
+        handshake = self.handshake or self._make_handshake()
+        handshake.start()
+        self._flush_handshake()
+        return handshake
+
+    def _make_handshake(self) -> Handshake:
         assert self.answer is not None
         is_client = self.answer.setup == "passive"
-        manner = self.manner
-        self.handshake = Handshake(manner.certificate, is_client=is_client, profiles=manner.profiles)
-        self.handshake.start()
-        self._flush_handshake()
+        self.handshake = Handshake(self.manner.certificate, is_client=is_client, profiles=self.manner.profiles)
         return self.handshake
 
     async def open_path(self) -> Path:
