@@ -1,14 +1,12 @@
 """The signalling process: HTTP on the configured addresses, metrics beside it, until SIGTERM or SIGINT. Edge."""
 
+import contextlib
 import socket
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final
 
 import structlog
 import uvicorn
 import uvloop
-from starlette.routing import Router
 
 from sfu.contract.config import Config
 from signalling import logs
@@ -43,36 +41,30 @@ class Server(uvicorn.Server):
     def __init__(self, config: Config, store: Store) -> None:
         self.app = Signalling(config, store, Metrics())
         self._settings = config
-        super().__init__(_uvicorn_config(build(self.app, _lifespan(self.app, config))))
+        super().__init__(_uvicorn_config(build(self.app)))
 
     async def run_until_stopped(self) -> None:
-        """Raises OSError where an address is taken."""
+        """Raises OSError where an address is taken or the store cannot be opened."""
         config = self._settings
         sockets = [_listen(address, config.port) for address in config.bind_addresses]
-        log.info("signalling_listening", addresses=config.bind_addresses, port=config.port)
-        await self.serve(sockets)
+        with contextlib.ExitStack() as stack:
+            for listener in sockets:
+                stack.callback(listener.close)
+            if config.metrics.signalling_port:
+                stop = self.app.metrics.serve(config.metrics.signalling_port, config.metrics.bind_address)
+                stack.callback(stop)
+            await self.app.start()
+            try:
+                log.info("signalling_listening", addresses=config.bind_addresses, port=config.port)
+                await self.serve(sockets)
+            finally:
+                await self.app.stop()
         log.info("signalling_stopped")
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         # The event streams first: uvicorn would wait for them, and they for it.
         self.app.end_streams()
         await super().shutdown(sockets)
-
-
-def _lifespan(app: Signalling, config: Config) -> Callable[[Router], AbstractAsyncContextManager[None]]:
-    @asynccontextmanager
-    async def lifespan(_: Router) -> AsyncIterator[None]:
-        port = config.metrics.signalling_port
-        stop_metrics = app.metrics.serve(port, config.metrics.bind_address) if port else None
-        await app.start()
-        try:
-            yield
-        finally:
-            await app.stop()
-            if stop_metrics:
-                stop_metrics()
-
-    return lifespan
 
 
 def _uvicorn_config(application: Any) -> uvicorn.Config:
@@ -82,7 +74,7 @@ def _uvicorn_config(application: Any) -> uvicorn.Config:
         ws="websockets-sansio",
         ws_max_size=MAX_WEBSOCKET_MESSAGE_BYTES,
         ws_per_message_deflate=False,
-        lifespan="on",
+        lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,

@@ -25,7 +25,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from signalling.records import ExclusionRecord, SpaceRecord, StandingRecord
@@ -67,7 +67,7 @@ class Store(Protocol):
     """What `signalling.app` needs kept. A returned write is on the disk."""
 
     async def open(self) -> None:
-        """Makes the tables where they are missing."""
+        """Makes the tables where they are missing. Raises OSError where the store cannot be reached."""
 
     async def close(self) -> None: ...
 
@@ -135,8 +135,12 @@ class DatabaseStore:
         self._engine = _engine_for(url)
 
     async def open(self) -> None:
-        async with self._engine.begin() as connection:
-            await connection.run_sync(_tables.create_all)
+        try:
+            async with self._engine.begin() as connection:
+                await connection.run_sync(_tables.create_all)
+        except OperationalError as error:
+            where = self._engine.url.render_as_string(hide_password=True)
+            raise OSError(f"the store {where} cannot be opened: {error.orig}; see store.url") from error
 
     async def close(self) -> None:
         await self._engine.dispose()

@@ -2,11 +2,9 @@
 
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
 
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route, Router, WebSocketRoute
-from starlette.types import Lifespan
 
 from signalling.app import Signalling
 from signalling.web import development, events, health, sessions, spaces
@@ -18,7 +16,7 @@ from signalling.web.page import Page
 SCHEMA_PATH = "/schema/openapi.json"
 
 
-def build(app: Signalling, lifespan: Lifespan[Any] | None = None) -> Router:
+def build(app: Signalling) -> Router:
     """What the HTTP server serves."""
     operations = [
         *spaces.operations(app),
@@ -34,7 +32,7 @@ def build(app: Signalling, lifespan: Lifespan[Any] | None = None) -> Router:
     ]
     routes.append(WebSocketRoute("/v1/spaces/{space}/ws", events.EventSocket(app, gate).serve))
     routes.append(Mount("/", Page()))
-    return Router(routes, redirect_slashes=False, lifespan=lifespan)
+    return Router(routes, redirect_slashes=False)
 
 
 def _by_path(operations: Sequence[Operation]) -> Sequence[Sequence[Operation]]:
