@@ -1,7 +1,7 @@
-"""A scripted stand-in for the server: serves the page and plays back what a test tells it. Carries no media.
+"""A scripted stand-in for the server: serves the page as the real one does and plays back what a test tells it.
 
-It shows how the page behaves for a given answer or event, nothing about Palco itself: whether sound arrives is the
-business of `test_stage_live.py`, against the real processes.
+It carries no media. It shows how the page behaves for a given answer or event, nothing about Palco itself: whether
+sound arrives is the business of `test_stage_live.py`, against the real processes.
 """
 
 import asyncio
@@ -12,7 +12,6 @@ import socket
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
 import uvicorn
@@ -20,12 +19,10 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route, WebSocketRoute
-from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-PAGE: Final = Path(__file__).parents[2] / "signalling" / "page"
-CSP: Final = "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'"
+from signalling.web.page import Page
+
 
 Json = dict[str, Any]
 MOMENT: Final = "2026-11-01T18:00:00Z"
@@ -191,7 +188,7 @@ class Double:
         }
         return self._envelope("snapshot", data)
 
-    def _app(self) -> ASGIApp:
+    def _app(self) -> Starlette:
         routes = [
             WebSocketRoute("/v1/spaces/{space}/ws", self._websocket),
             *(
@@ -207,9 +204,9 @@ class Double:
                     ("/{path:path}", ["POST", "PATCH", "DELETE"], self._accept),
                 )
             ),
-            Mount("/", StaticFiles(directory=PAGE, html=True)),
+            Mount("/", Page()),
         ]
-        return _with_csp(Starlette(routes=routes))
+        return Starlette(routes=routes)
 
     def _answering(self, answer: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
@@ -309,15 +306,3 @@ def _problem(refusal: Refusal) -> Response:
         **refusal.more,
     }
     return JSONResponse(problem, refusal.status, media_type="application/problem+json")
-
-
-def _with_csp(app: ASGIApp) -> ASGIApp:
-    async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_with_csp(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], (b"content-security-policy", CSP.encode())]
-            await send(message)
-
-        await app(scope, receive, send_with_csp)
-
-    return wrapped

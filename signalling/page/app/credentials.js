@@ -106,16 +106,17 @@ function ownIdentity() {
 /**
  * Takes tokens from the application around us: `postMessage({type: "palco.token", space?, token})`.
  *
- * Only the window that embeds this page is heard; which sites may embed it is the server's `frame-ancestors`.
+ * Only the window that embeds or opened this page is heard; which sites may embed it is the server's `frame-ancestors`.
  *
  * @param {(message: {token: string, space: string | null}) => void} take
  */
 export function listenForTokens(take) {
-  if (window.parent === window) return;
+  const owner = window.parent === window ? window.opener : window.parent;
+  if (!owner) return;
   window.addEventListener("message", ({ source, data }) => {
-    if (source !== window.parent || data?.type !== "palco.token" || typeof data.token !== "string") return;
+    if (source !== owner || data?.type !== "palco.token" || typeof data.token !== "string") return;
     take({ token: data.token, space: typeof data.space === "string" ? data.space : null });
   });
   // Says only that we are ready, so any origin may read it.
-  window.parent.postMessage({ type: "palco.ready" }, "*");
+  owner.postMessage({ type: "palco.ready" }, "*");
 }

@@ -106,9 +106,8 @@ applyTheme();
 await speak(choose([preferences.language, ...navigator.languages].filter(Boolean)));
 window.addEventListener("hashchange", route);
 listenForTokens(({ token, space }) => {
+  if (parseFragment(location.hash).space) return; // nobody is moved out of the space that they are in
   const named = credentials.keep(token, space);
-  if (!named) return;
-  if (location.hash === `#space=${named}`) route();
-  else location.hash = `space=${named}`;
+  if (named) location.hash = `space=${named}`;
 });
 route();

@@ -1,0 +1,261 @@
+"""What people see and do in a space, as far as signalling goes. Against the scripted double: no media."""
+
+import json
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.page.conftest import OpenPage
+from tests.page.double import Double, person
+from tests.page.evening import as_host, as_listener, as_speaker, evening, go_on_stage
+
+pytestmark = pytest.mark.live
+
+
+def main_button(page: Page) -> str:
+    return page.locator('[data-control="main"] .bar-label').inner_text()
+
+
+class TestListening:
+    def test_a_listener_asks_for_four_voices_and_never_for_the_microphone(
+        self, double: Double, open_page: OpenPage
+    ) -> None:
+        evening(double)
+        page = open_page()
+        page.add_init_script("navigator.mediaDevices.getUserMedia = () => { throw new Error('asked') }")
+        as_listener_again = as_listener(open_page)
+        offer = double.wait_for("POST", "^/whep/night-trains$")
+        assert offer.body.count("a=recvonly") == 4
+        assert "a=sendrecv" not in offer.body
+        expect(as_listener_again.locator("dialog")).to_have_count(0)
+
+    def test_the_stage_shows_who_speaks_and_who_is_muted(self, double: Double, open_page: OpenPage) -> None:
+        evening(double)
+        page = as_listener(open_page)
+        expect(page.locator(".tile-name")).to_have_text(["Ada Moretti", "Tomas Lind", "Ines Carvalho", "Jonas Weber"])
+        double.publish("speakers.changed", {"speakers": [{"identity": "ines-carvalho", "level_dbov": -20}]})
+        expect(page.locator(".tile.speaking .tile-name")).to_have_text(["Ines Carvalho"])
+        expect(page.locator(".tile.muted .tile-name")).to_have_text(["Jonas Weber"])
+        double.publish("speakers.changed", {"speakers": []})
+        expect(page.locator(".tile.speaking")).to_have_count(0)
+
+    def test_a_voice_moves_nothing_on_the_page(self, double: Double, open_page: OpenPage) -> None:
+        evening(double)
+        page = as_listener(open_page)
+        before = page.locator(".tile").nth(2).bounding_box()
+        double.publish("speakers.changed", {"speakers": [{"identity": "ines-carvalho", "level_dbov": -1}]})
+        expect(page.locator(".tile.speaking")).to_have_count(1)
+        assert page.locator(".tile").nth(2).bounding_box() == before
+
+    def test_counts_and_titles_follow_the_events(self, double: Double, open_page: OpenPage) -> None:
+        scene = evening(double)
+        page = as_listener(open_page)
+        double.publish("counts", {"speakers": 4, "listeners": 1204})
+        expect(page.locator(".house-count")).to_have_text("1,204 listening")
+        double.publish("space.changed", {**scene.resource(), "title": "Sleeper cars"})
+        expect(page.get_by_role("heading", level=1)).to_have_text("Sleeper cars")
+
+    def test_a_raised_hand_can_be_lowered(self, double: Double, open_page: OpenPage) -> None:
+        evening(double)
+        page = as_listener(open_page)
+        page.get_by_role("button", name="Ask to speak").click()
+        double.wait_for("POST", "/hand$")
+        double.publish("participant.changed", person("leo-blanc", "listener", has_raised_hand=True))
+        page.get_by_role("button", name="Lower hand").click()
+        double.wait_for("DELETE", "/hand$")
+
+    def test_reactions_float_once_ours_at_once(self, double: Double, open_page: OpenPage) -> None:
+        evening(double)
+        page = as_listener(open_page)
+        page.get_by_role("button", name="React").click()
+        page.get_by_role("button", name="Applause").click()
+        assert json.loads(double.wait_for("POST", "/reactions$").body) == {"emoji": "👏"}
+        expect(page.locator('.floating[data-reaction="clap"]')).to_have_count(1)
+
+    def test_without_websocket_events_come_by_server_sent_events(self, double: Double, open_page: OpenPage) -> None:
+        evening(double)
+        double.has_websocket = False
+        page = as_listener(open_page)
+        double.publish("counts", {"speakers": 4, "listeners": 77})
+        expect(page.locator(".house-count")).to_have_text("77 listening")
+
+    def test_a_lost_event_stream_comes_back_with_a_new_snapshot(self, double: Double, open_page: OpenPage) -> None:
+        scene = evening(double)
+        page = as_listener(open_page)
+        scene.add(person("mei-tanaka"))
+        double.hang_up()
+        expect(page.locator(".tile")).to_have_count(5)
+
+    def test_an_interrupted_session_is_repaired_by_an_ice_restart(self, double: Double, open_page: OpenPage) -> None:
+        evening(double)
+        page = as_listener(open_page)
+        double.wait_for("POST", "^/whep/")
+        page.wait_for_function("peerDouble.count() === 1")
+        page.evaluate("peerDouble.set('disconnected')")
+        double.wait_for("PATCH", "^/whep/night-trains/1$")
+        page.wait_for_function("peerDouble.count() === 1")
+
+    def test_a_session_that_the_server_forgot_is_begun_anew(self, double: Double, open_page: OpenPage) -> None:
+        evening(double)
+        page = as_listener(open_page)
+        page.wait_for_function("peerDouble.count() === 1")
+        double.calls.clear()
+        double.refuse("PATCH", "^/whep/", status=404, code="unknown_session")
+        page.evaluate("peerDouble.set('failed')")
+        double.wait_for("POST", "^/whep/")
+        page.wait_for_function("peerDouble.count() === 1")
+
+    def test_leaving_ends_the_session(self, double: Double, open_page: OpenPage) -> None:
+        evening(double)
+        page = as_listener(open_page)
+        page.wait_for_function("peerDouble.count() === 1")
+        page.get_by_role("button", name="Leave").click()
+        double.wait_for("DELETE", "^/whep/night-trains/1$")
+
+
+class TestSpeaking:
+    def test_the_microphone_opens_only_after_the_green_room(self, double: Double, open_page: OpenPage) -> None:
+        evening(double)
+        page = as_speaker(open_page)
+        assert not any(call.path.endswith("/sessions") for call in double.calls)
+        go_on_stage(page)
+        assert page.evaluate("peerDouble.sent().enabled") is True
+
+    def test_one_may_start_muted(self, double: Double, open_page: OpenPage) -> None:
+        evening(double)
+        page = as_speaker(open_page)
+        page.get_by_role("button", name="Turn on microphone").click()
+        page.get_by_label("Start with the microphone on").uncheck()
+        page.get_by_role("button", name="Go on stage").click()
+        expect(page.get_by_role("button", name="Unmute")).to_be_visible()
+        assert page.evaluate("peerDouble.sent().enabled") is False
+
+    def test_m_mutes_and_space_talks_while_it_is_held(self, double: Double, open_page: OpenPage) -> None:
+        evening(double)
+        page = as_host(open_page)
+        page.locator("h1").focus()
+        page.keyboard.press("m")
+        expect(page.get_by_role("button", name="Unmute")).to_be_visible()
+        page.keyboard.down("Space")
+        expect(page.locator('[data-state="open"]')).to_be_visible()
+        page.keyboard.up("Space")
+        expect(page.locator('[data-state="closed"]')).to_be_visible()
+
+    def test_shortcuts_can_be_switched_off(self, double: Double, open_page: OpenPage) -> None:
+        evening(double)
+        page = as_host(open_page)
+        page.get_by_role("button", name="Settings").click()
+        page.get_by_label("Keyboard shortcuts").uncheck()
+        page.keyboard.press("Escape")
+        page.locator("h1").focus()
+        page.keyboard.press("m")
+        expect(page.locator('[data-state="open"]')).to_be_visible()
+
+    def test_the_hosts_mute_cannot_be_lifted_here(self, double: Double, open_page: OpenPage) -> None:
+        evening(double)
+        page = as_speaker(open_page)
+        go_on_stage(page)
+        double.publish("you.changed", {"identity": "ines-carvalho", "role": "speaker", "is_muted": True})
+        locked = page.locator('[data-control="main"][data-state="locked"]')
+        expect(locked).to_be_visible()
+        assert page.evaluate("peerDouble.sent().enabled") is False
+        locked.click()
+        expect(page.locator(".notices")).to_contain_text("Only a host can let you speak again")
+        assert page.evaluate("peerDouble.sent().enabled") is False
+
+    def test_a_lifted_mute_opens_no_microphone(self, double: Double, open_page: OpenPage) -> None:
+        evening(double)
+        page = as_speaker(open_page)
+        go_on_stage(page)
+        for is_muted in (True, False):
+            double.publish("you.changed", {"identity": "ines-carvalho", "role": "speaker", "is_muted": is_muted})
+        expect(page.locator('[data-control="main"][data-state="closed"]')).to_be_visible()
+        assert page.evaluate("peerDouble.sent().enabled") is False
+
+    def test_promotion_asks_before_the_microphone_opens(self, double: Double, open_page: OpenPage) -> None:
+        evening(double)
+        page = as_listener(open_page)
+        double.publish("you.changed", {"identity": "leo-blanc", "role": "speaker", "is_muted": False})
+        expect(page.get_by_role("heading", name="The stage is yours")).to_be_visible()
+        assert not any(call.path.endswith("/sessions") for call in double.calls)
+        go_on_stage(page)
+        double.wait_for("POST", "/sessions$")
+        double.wait_for("DELETE", "^/whep/")
+
+    def test_an_invitation_is_accepted_by_stepping_on_stage(self, double: Double, open_page: OpenPage) -> None:
+        evening(double)
+        page = as_listener(open_page)
+        double.publish("you.invited", {})
+        expect(page.get_by_role("heading", name="You are invited to speak")).to_be_visible()
+        go_on_stage(page)
+        double.wait_for("POST", "/participants/leo-blanc/accept$")
+        double.wait_for("POST", "/sessions$")
+
+    def test_a_full_stage_leaves_one_listening(self, double: Double, open_page: OpenPage) -> None:
+        evening(double)
+        page = as_listener(open_page)
+        double.refuse("POST", "/sessions$", status=409, code="stage_full")
+        double.publish("you.changed", {"identity": "leo-blanc", "role": "speaker", "is_muted": False})
+        page.get_by_role("button", name="Turn on microphone").click()
+        page.get_by_role("button", name="Go on stage").click()
+        expect(page.locator(".notices")).to_contain_text("The stage is full")
+        assert page.evaluate("peerDouble.count()") == 1
+
+    def test_moved_to_the_audience_the_microphone_is_closed(self, double: Double, open_page: OpenPage) -> None:
+        evening(double)
+        page = as_speaker(open_page)
+        go_on_stage(page)
+        double.publish("you.changed", {"identity": "ines-carvalho", "role": "listener", "is_muted": False})
+        expect(page.get_by_role("button", name="Ask to speak")).to_be_visible()
+        page.wait_for_function("peerDouble.sent() === null")
+
+
+class TestModerating:
+    def test_a_raised_hand_is_one_click_from_the_stage(self, double: Double, open_page: OpenPage) -> None:
+        evening(double)
+        page = as_host(open_page)
+        page.get_by_role("button", name="People, 1 asking to speak").click()
+        page.get_by_role("button", name="Bring Giulia Ferri on stage").click()
+        call = double.wait_for("POST", "/participants/giulia-ferri/promote$")
+        assert json.loads(call.body) == {"role": "speaker"}
+
+    def test_muting_is_one_click(self, double: Double, open_page: OpenPage) -> None:
+        evening(double)
+        page = as_host(open_page)
+        page.get_by_role("button", name="Ines Carvalho").click()
+        page.get_by_role("button", name="Mute", exact=True).last.click()
+        double.wait_for("POST", "/participants/ines-carvalho/mute$")
+
+    def test_removing_asks_first(self, double: Double, open_page: OpenPage) -> None:
+        evening(double)
+        page = as_host(open_page)
+        page.get_by_role("button", name="Ines Carvalho").click()
+        page.get_by_role("button", name="Remove from the space").click()
+        expect(page.get_by_role("heading", name="Remove Ines Carvalho?")).to_be_visible()
+        assert not any("remove" in call.path for call in double.calls)
+        page.get_by_role("button", name="Remove from the space").click()
+        double.wait_for("POST", "/participants/ines-carvalho/remove$")
+
+    def test_muting_everyone_can_be_undone(self, double: Double, open_page: OpenPage) -> None:
+        evening(double)
+        page = as_host(open_page)
+        page.get_by_role("button", name="People").click()
+        page.get_by_role("button", name="Mute all speakers").click()
+        double.wait_for("POST", "/mute-all$")
+        page.get_by_role("button", name="Undo").click()
+        double.wait_for("POST", "/participants/ines-carvalho/unmute$")
+
+    def test_a_host_is_asked_whether_to_leave_or_to_end(self, double: Double, open_page: OpenPage) -> None:
+        evening(double)
+        page = as_host(open_page)
+        page.get_by_role("button", name="Leave").click()
+        page.get_by_role("button", name="End for everyone").click()
+        page.get_by_role("button", name="End the space").click()
+        double.wait_for("POST", "/end$")
+
+    def test_a_listener_has_no_tools(self, double: Double, open_page: OpenPage) -> None:
+        evening(double)
+        page = as_listener(open_page)
+        page.get_by_role("button", name="People").click()
+        expect(page.locator('[data-action="mute-all"]')).to_be_hidden()
+        expect(page.locator('[data-group="people.hands"]')).to_be_hidden()
