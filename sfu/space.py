@@ -111,7 +111,8 @@ class Space:
             self._seat(request.identity, is_on_stage=request.is_on_stage)
         if request.is_muted:
             self._muted.add(request.identity)
-        return [*replaced, *self._set_up(self._sessions[request.session])]
+        opened = self._set_up(self._sessions[request.session])
+        return [*replaced, *opened, *self._turn_gates([request.identity])]
 
     def on_ice_restart(self, session: str, remote_ufrag: str, credentials: Credentials) -> list[Effect]:
         """The same remote fragment said again restarts nothing; the credentials in force are the session's."""
