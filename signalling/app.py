@@ -50,7 +50,8 @@ class _Live(Struct):
 
     space: Space
     feed: Feed
-    alarm: asyncio.TimerHandle | None = None
+    alarm: asyncio.Handle | None = None
+    rings_at_s: float = 0.0
 
 
 class Signalling:
@@ -236,15 +237,16 @@ class Signalling:
 
     def _arm(self, space: Space) -> None:
         live = self._live.get(space.id)
-        if live is None or space.wakes_at_s is None:
+        wakes_at_s = space.wakes_at_s
+        if live is None or wakes_at_s is None:
             return
-        loop = asyncio.get_running_loop()
-        wakes_at_s = loop.time() + max(0.0, space.wakes_at_s - self.clock())
         if live.alarm:
-            if live.alarm.when() <= wakes_at_s:
+            if live.rings_at_s <= wakes_at_s:
                 return
             live.alarm.cancel()
-        live.alarm = loop.call_at(wakes_at_s, self._wake, live)
+        live.rings_at_s = wakes_at_s
+        delay_s = max(0.0, wakes_at_s - self.clock())
+        live.alarm = asyncio.get_running_loop().call_later(delay_s, self._wake, live)
 
     def _wake(self, live: _Live) -> None:
         live.alarm = None

@@ -1,7 +1,10 @@
 """The signalling process: HTTP on the configured addresses, metrics beside it, until SIGTERM or SIGINT. Edge."""
 
+import asyncio
 import contextlib
+import signal
 import socket
+from collections.abc import Iterator
 from typing import Any, Final
 
 import structlog
@@ -60,6 +63,18 @@ class Server(uvicorn.Server):
             finally:
                 await self.app.stop()
         log.info("signalling_stopped")
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """uvicorn's own would raise the signal again when it is done, and so end us before we have tidied up."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         # The event streams first: uvicorn would wait for them, and they for it.

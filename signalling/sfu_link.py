@@ -112,6 +112,9 @@ class SfuLink:
                     retry_s = FIRST_RETRY_S
                 except (OSError, WireError, _Unwelcome) as error:
                     log.warning("sfu_lost", reason=str(error) or type(error).__name__)
+                except Exception:
+                    # A bug of ours in what a report led to. The next snapshot puts right whatever it left half done.
+                    log.exception("sfu_link_broken")
                 finally:
                     self._on_lost(writer)
             await asyncio.sleep(retry_s * random.uniform(0.8, 1.2))  # noqa: S311 - spreads retries, guards nothing
