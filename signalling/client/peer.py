@@ -9,7 +9,14 @@ machine that need not.
 import asyncio
 import socket
 
-from aiortc import RTCBundlePolicy, RTCConfiguration, RTCIceTransportPolicy, RTCPeerConnection, RTCSessionDescription
+from aiortc import (
+    RTCBundlePolicy,
+    RTCConfiguration,
+    RTCIceCandidate,
+    RTCIceTransportPolicy,
+    RTCPeerConnection,
+    RTCSessionDescription,
+)
 from aiortc.sdp import SessionDescription
 
 CONNECT_TIMEOUT_S = 15.0
@@ -38,10 +45,8 @@ async def make_offer(peer: RTCPeerConnection) -> str:
 
 async def accept_answer(peer: RTCPeerConnection, answer: str) -> None:
     """Opens sockets towards the answer's candidates and connects. Raises ConnectFailedError."""
-    try:
-        remotes = remote_addresses(answer)
-    except (AssertionError, IndexError, KeyError, ValueError) as error:  # how aiortc's parser says no
-        raise ConnectFailedError("The server's answer is no SDP that this client understands.") from error
+    candidates = read_candidates(answer)
+    remotes = [(candidate.ip, candidate.port) for candidate in candidates]
     sources = sorted({source for host, port in remotes if (source := source_address(host, port))})
     if not sources:
         raise ConnectFailedError(
@@ -52,19 +57,25 @@ async def accept_answer(peer: RTCPeerConnection, answer: str) -> None:
     ice = peer.getTransceivers()[0].receiver.transport.transport.iceGatherer._connection
     ice._local_candidates += await ice.get_component_candidates(component=1, addresses=sources)
     await peer.setRemoteDescription(RTCSessionDescription(sdp=answer, type="answer"))
+    # Of a bundle aiortc reads the last section's candidates; they stand in the first alone (RFC 9143 §7.1.3).
+    for candidate in candidates:
+        await peer.addIceCandidate(candidate)
     await _connected(peer, remotes)
 
 
-def remote_addresses(answer: str) -> list[tuple[str, int]]:
-    """The UDP candidates of an answer, each once, in its order."""
-    sections = SessionDescription.parse(answer).media
-    found = [
-        (candidate.ip, candidate.port)
-        for section in sections
-        for candidate in section.ice_candidates
-        if candidate.protocol.lower() == "udp"
-    ]
-    return list(dict.fromkeys(found))
+def read_candidates(answer: str) -> list[RTCIceCandidate]:
+    """The UDP candidates of an answer, each address once, in its order. Raises ConnectFailedError."""
+    try:
+        sections = SessionDescription.parse(answer).media
+    except (AssertionError, IndexError, KeyError, ValueError) as error:  # how aiortc's parser says no
+        raise ConnectFailedError("The server's answer is no SDP that this client understands.") from error
+    found: dict[tuple[str, int], RTCIceCandidate] = {}
+    for section in sections:
+        for candidate in section.ice_candidates:
+            if candidate.protocol.lower() == "udp":
+                candidate.sdpMid = sections[0].rtp.muxId
+                found.setdefault((candidate.ip, candidate.port), candidate)
+    return list(found.values())
 
 
 def source_address(host: str, port: int) -> str | None:

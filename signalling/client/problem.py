@@ -32,7 +32,7 @@ FIRST_WAIT_S = 1.0
 
 
 class RefusedError(Exception):
-    """A server refused; `code` for machines, the text for people. `retry_after_s` is what the server asked for."""
+    """A server refused, or (status 0) none answered; `code` for machines, the text for people."""
 
     def __init__(self, *, status: int, code: str, detail: str, retry_after_s: float | None = None) -> None:
         self.status = status
@@ -41,7 +41,8 @@ class RefusedError(Exception):
         self.retry_after_s = retry_after_s
         remedy = REMEDIES.get(code) or REMEDIES_BY_STATUS.get(status)
         said = detail.rstrip(".") or "The server refused"
-        super().__init__(f"{said} ({status} {code}){f': {remedy}' if remedy else ''}.")
+        label = f" ({status} {code})" if status else ""
+        super().__init__(f"{said}{label}{f': {remedy}' if remedy else ''}.")
 
 
 def read_refusal(status: int, headers: Mapping[str, str], body: bytes, *, now: datetime.datetime) -> RefusedError:

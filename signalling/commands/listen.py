@@ -118,6 +118,7 @@ async def _hear(place: Place, arguments: argparse.Namespace) -> None:
 async def _record(
     listening: Listening, tape: Tape, stop: asyncio.Event, console: Console, *, duration_s: float | None
 ) -> None:
+    level = SILENCE_DBOV
     with Progress(console) as progress:
         readers = [
             asyncio.create_task(_read(track, slot, tape, progress)) for slot, track in enumerate(listening.tracks)
@@ -129,10 +130,11 @@ async def _record(
                     break
                 await _wait(stop, left_s)
                 tape.flush(progress.elapsed_s)
-                progress.show(await listening.statistics(), level_dbov=tape.take_level_dbov())
+                level = tape.take_level_dbov()
+                progress.show(await listening.statistics(), level_dbov=level)
             ended_s = progress.elapsed_s if duration_s is None else min(progress.elapsed_s, duration_s)
             tape.flush(ended_s + MARGIN_S)
-            progress.show(await listening.statistics(), level_dbov=tape.take_level_dbov(), is_last=True)
+            progress.show(await listening.statistics(), level_dbov=level, is_last=True)
         finally:
             for reader in readers:
                 reader.cancel()

@@ -8,7 +8,6 @@ from rich.console import Console
 from signalling.client.peer import ConnectFailedError
 from signalling.client.resource import Place
 from signalling.client.session import Speaking, publish
-from signalling.client.sound import SILENCE_DBOV
 from signalling.client.sources import FileTrack, PacedTrack, SourceError, ToneTrack
 from signalling.commands.access import add_place_options, find_place, parse_duration_s
 from signalling.commands.failure import CommandFailedError
@@ -76,7 +75,7 @@ async def _until_done(
             if duration_s is not None and progress.elapsed_s >= duration_s:
                 break
             await _either(stop, track.finished, timeout_s=INTERVAL_S)
-        progress.show(await speaking.statistics(), level_dbov=SILENCE_DBOV, is_last=True)
+        progress.show(await speaking.statistics(), level_dbov=track.level_dbov, is_last=True)
     if not (stop.is_set() or track.finished.is_set()) and speaking.peer.connectionState != "connected":
         raise CommandFailedError("The server ended the session: removed by a host, or the space was closed.")
 

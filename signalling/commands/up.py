@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -61,33 +61,48 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _run(config: Config, environ: Mapping[str, str], *, config_path: Path | None) -> int:
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    python = sys.executable
     option = [] if config_path is None else ["--config", str(config_path)]
-    programs = [
-        Program("sfu", [python, "-m", "sfu", *option]),
-        Program("signalling", [python, "-m", "signalling", "signalling", *option]),
-    ]
+    sfu = Program("sfu", [sys.executable, "-m", "sfu", *option])
+    signalling = Program("signalling", [sys.executable, "-m", "signalling", "signalling", *option])
 
     def say(text: str) -> None:
         console.print(f"palco: {text}.")
 
     with stop_on_signal() as stop:
         say("starting sfu and signalling")
-        children = [
-            asyncio.create_task(keep_running(program, environ=environ, stop=stop, say=say)) for program in programs
-        ]
         greeting = asyncio.create_task(_greet(config, stop, console))
         try:
-            await asyncio.gather(*children)
+            await _keep_both(sfu, signalling, environ=environ, stop=stop, say=say)
         except GaveUpError as error:
             say(f"{error}; what it said is above")
             return error.exit_code
         finally:
-            stop.set()
             greeting.cancel()
-            await asyncio.gather(*children, greeting, return_exceptions=True)
+            await asyncio.gather(greeting, return_exceptions=True)
             say("stopped")
     return 0
+
+
+async def _keep_both(
+    sfu: Program, signalling: Program, *, environ: Mapping[str, str], stop: asyncio.Event, say: Callable[[str], None]
+) -> None:
+    """Runs both until `stop`, or until one gives up. Signalling ends first: the sfu need not wonder where it went."""
+    stop_sfu = asyncio.Event()
+    below = asyncio.create_task(keep_running(sfu, environ=environ, stop=stop_sfu, say=say))
+    above = asyncio.create_task(keep_running(signalling, environ=environ, stop=stop, say=say))
+    try:
+        await asyncio.wait({above, below}, return_when=asyncio.FIRST_COMPLETED)
+        stop.set()
+        await asyncio.wait({above})
+        stop_sfu.set()
+        await asyncio.wait({below})
+    finally:  # after a second signal: now
+        for child in (above, below):
+            child.cancel()
+        outcomes = await asyncio.gather(above, below, return_exceptions=True)
+    for outcome in outcomes:
+        if isinstance(outcome, Exception):
+            raise outcome
 
 
 async def _greet(config: Config, stop: asyncio.Event, console: Console) -> None:
