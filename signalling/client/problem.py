@@ -49,9 +49,9 @@ def read_refusal(status: int, headers: Mapping[str, str], body: bytes, *, now: d
     """The refusal in a response, with or without an RFC 9457 problem in its body."""
     problem = _read_problem(body) if "json" in headers.get("content-type", "") else {}
     detail = str(problem.get("detail") or problem.get("title") or "")
-    if missing := problem.get("missing_permission"):
+    if (missing := problem.get("missing_permission")) and str(missing) not in detail:
         detail = f"{detail.rstrip('.') or 'Not allowed'}; missing permission: {missing}"
-    if section := problem.get("section"):
+    if (section := problem.get("section")) and str(section) not in detail:
         detail = f"{detail.rstrip('.')} (section {section} of the offer)"
     return RefusedError(
         status=status,

@@ -30,7 +30,7 @@ class Recording:
             stream = self._container.add_stream(codec, rate=SAMPLE_RATE_HZ, layout="stereo")
             self._container.start_encoding()  # opens the file now, not at the first sound
         except (OSError, av.FFmpegError) as error:
-            raise RecordingError(f"{path} cannot be written ({error}): choose another place.") from error
+            raise RecordingError(f"{path} cannot be written ({error.strerror}): choose another place.") from error
         assert isinstance(stream, AudioStream)  # noqa: S101 narrows what add_stream says of an audio codec
         self._stream = stream
         self._written = 0

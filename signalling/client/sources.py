@@ -129,7 +129,7 @@ def _open(path: str) -> InputContainer:
         return av.open(sys.stdin.buffer if path == "-" else path, mode="r")
     except (av.FFmpegError, OSError) as error:
         raise SourceError(
-            f"{path} is no audio that PyAV can read ({error}): try WAV, FLAC, Ogg, MP3 or M4A."
+            f"{path} is no audio that PyAV can read ({error.strerror}): try WAV, FLAC, Ogg, MP3 or M4A."
         ) from error
 
 
@@ -143,7 +143,7 @@ def _decode(container: InputContainer, path: str) -> Iterator[Samples]:
                 for frame in resampler.resample(decoded):
                     yield _whole(frame.to_ndarray()[0])
         except av.FFmpegError as error:
-            raise SourceError(f"{path} breaks off: {error}.") from error
+            raise SourceError(f"{path} breaks off: {error.strerror}.") from error
         if decoded is None:
             return  # nothing was said; silence after it would pretend there was
         for frame in resampler.resample(None):

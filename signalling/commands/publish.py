@@ -55,7 +55,8 @@ def run(arguments: argparse.Namespace) -> int:
 async def _speak(place: Place, arguments: argparse.Namespace) -> None:
     console = Console(stderr=True)
     track = ToneTrack(arguments.tone) if arguments.file is None else FileTrack(arguments.file, loop=arguments.loop)
-    what = f"a tone of {arguments.tone:g} Hz" if arguments.file is None else arguments.file
+    source = "standard input" if arguments.file == "-" else arguments.file
+    what = f"a tone of {arguments.tone:g} Hz" if arguments.file is None else source
     try:
         with stop_on_signal() as stop:
             console.print(f"Connecting to space {place.space!r} at {place.url} ...", highlight=False)
