@@ -116,7 +116,8 @@ def of_workers(workers: Sequence[Mapping[str, int]]) -> Iterator[Metric]:
         taken.update(known)
         yield _family(name, meaning, label, known, workers)
     for name, (meaning, prefix, sum_counter) in _HISTOGRAMS.items():
-        buckets = [counter for counter in names if counter.startswith(prefix)]
+        if not (buckets := [counter for counter in names if counter.startswith(prefix)]):
+            continue
         taken.update(buckets, [sum_counter] if sum_counter else [])
         yield _histogram(
             name, meaning, {counter: counter.removeprefix(prefix) for counter in buckets}, sum_counter, workers
