@@ -69,6 +69,7 @@ fn impossible<T>(why: impl Into<String>) -> Result<T, Refusal> {
 
 struct PeerEntry {
     worker: usize,
+    has_keys: bool,
     tracks: Vec<Id>,
     slots: Vec<Id>,
     follows: Option<Id>,
@@ -240,7 +241,7 @@ impl Dataplane {
             return impossible(format!("no worker {worker}: there are {}", self.mailboxes.len()));
         }
         check_credentials(ufrag, pwd)?;
-        let entry = PeerEntry { worker, tracks: Vec::new(), slots: Vec::new(), follows: None };
+        let entry = PeerEntry { worker, has_keys: false, tracks: Vec::new(), slots: Vec::new(), follows: None };
         let peer = self.peers.insert(entry).ok_or_else(full)?;
         let (ufrag, key) = (ufrag.as_bytes().into(), stun::Key::new(pwd.as_bytes()));
         self.send(worker, Command::CreatePeer { peer, ufrag, key });
@@ -281,8 +282,13 @@ impl Dataplane {
     }
 
     /// The keys that the handshake made.
+    ///
+    /// Once only: the SRTCP index begins anew with the keys, and must not do so twice under the same ones.
     pub fn set_srtp(&mut self, peer: Id, profile: u16, receive: &[u8], send: &[u8]) -> Result<(), Refusal> {
-        let worker = self.peer(peer)?.worker;
+        let entry = self.peers.get_mut(peer).ok_or(Refusal::Stale("peer"))?;
+        if entry.has_keys {
+            return impossible("the peer has its keys already");
+        }
         let Some(profile) = Profile::from_code(profile) else {
             return impossible(format!("no SRTP profile has the code {profile:#06x}"));
         };
@@ -290,6 +296,8 @@ impl Dataplane {
             let (key, salt) = (profile.key_len(), profile.salt_len());
             return impossible(format!("the profile takes a key of {key} and a salt of {salt} bytes"));
         };
+        entry.has_keys = true;
+        let worker = entry.worker;
         self.send(worker, Command::SetSrtp(peer, Box::new(opener), Box::new(sealer)));
         Ok(())
     }
@@ -299,7 +307,7 @@ impl Dataplane {
         let workers = self.mailboxes.len();
         let entry = StageEntry { tracks: Vec::new(), taps: Vec::new(), followers: vec![0; workers] };
         let stage = self.stages.insert(entry).ok_or_else(full)?;
-        self.broadcast(|| Command::CreateStage(stage, stage.place() % workers));
+        self.broadcast(|| Command::CreateStage(stage, stage.place() % workers.max(1)));
         Ok(stage)
     }
 

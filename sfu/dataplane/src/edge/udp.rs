@@ -15,7 +15,7 @@ use crate::arena::{Arena, Message};
 use crate::counters::Counters;
 
 /// Datagrams of one read: more than arrive in a turn of a busy server, few enough to stay in the cache.
-const INBOX: usize = 64;
+const INBOX: usize = 128;
 
 /// One more than the largest that is read: what fills it was too large.
 const DATAGRAM_BYTES: usize = 2_048;
@@ -29,8 +29,12 @@ const SOCKET_BUFFER: libc::c_int = 16 << 20;
 /// How long a full send buffer is waited for before its message is given up.
 const FULL_BUFFER_WAIT: Duration = Duration::from_millis(10);
 
-/// Messages that the kernel refused to cut before we stop asking.
+/// Messages in a row that the kernel refused to cut before we stop asking.
 const GSO_PATIENCE: u32 = 16;
+
+/// IP_PMTUDISC_INTERFACE and its equal for IPv6: take the interface's MTU and believe no ICMP message about the path's,
+/// which anyone can forge; a smaller one would make the kernel refuse to cut (EINVAL).
+const PMTUDISC_INTERFACE: libc::c_int = 4;
 
 /// sizeof(struct sockaddr_in6); an IPv4 address takes the first 16 bytes.
 const NAME_BYTES: usize = 28;
@@ -66,6 +70,10 @@ impl Socket {
         for (forced, asked) in [(libc::SO_RCVBUFFORCE, libc::SO_RCVBUF), (libc::SO_SNDBUFFORCE, libc::SO_SNDBUF)] {
             set_option(&socket.fd, libc::SOL_SOCKET, forced, SOCKET_BUFFER)
                 .or_else(|_| set_option(&socket.fd, libc::SOL_SOCKET, asked, SOCKET_BUFFER))?;
+        }
+        set_option(&socket.fd, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, PMTUDISC_INTERFACE)?;
+        if socket.is_v6 {
+            set_option(&socket.fd, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, PMTUDISC_INTERFACE)?;
         }
         Ok(socket)
     }
@@ -202,6 +210,9 @@ impl Sender {
                     counters.datagrams_out.add(u64::from(message.segments));
                     counters.bytes_out.add(message.len as u64);
                     counters.gso_messages_out.add(u64::from(message.segments > 1));
+                }
+                if sent.iter().any(|message| message.segments > 1) {
+                    self.refused_cuts = 0;
                 }
                 counters.messages_out.add(count as u64);
                 count

@@ -280,13 +280,16 @@ impl Feed {
         if self.packets.is_empty() {
             return;
         }
-        let turn = Turn { packets: &self.packets, spans, counters, now };
+        // Taken out first: whatever happens below, no packet is ever served a second time under the same index.
+        let mut packets = std::mem::take(&mut self.packets);
+        let turn = Turn { packets: &packets, spans, counters, now };
         for listener in &mut self.listeners {
             if listener.serve(&turn, out) {
                 begun.push(listener.peer);
             }
         }
-        self.packets.clear();
+        packets.clear();
+        self.packets = packets;
     }
 }
 
