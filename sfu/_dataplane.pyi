@@ -11,10 +11,10 @@ from typing import Literal
 Event = (
     tuple[Literal["dtls"], int, bytes]  # peer, one DTLS datagram from its validated address
     | tuple[Literal["nominated"], int, str, int]  # peer, address and port that media now goes to (first time or moved)
-    | tuple[Literal["expired"], int]  # peer unheard for `consent_timeout_s` (RFC 7675 §5.1), or never heard; now removed
+    | tuple[Literal["expired"], int]  # peer unheard for `consent_timeout_s` (RFC 7675 §5.1) or never heard; now removed
     | tuple[Literal["applied"], int]  # the ticket of a `barrier`
     | tuple[Literal["heard"], int]  # track: its first authentic packet arrived
-    | tuple[Literal["voices"], int, list[tuple[int, int]]]  # stage, [(track, level in -dBov)] loudest first; on change, <= 4/s
+    | tuple[Literal["voices"], int, list[tuple[int, int]]]  # stage, [(track, -dBov)] loudest first; on change, <= 4/s
     | tuple[Literal["report"], int, dict[str, float]]  # peer, what `request_report` promised
 )
 
@@ -22,7 +22,9 @@ class StaleId(LookupError):  # noqa: N818
     """The peer, stage, track, slot or tap was removed, or never existed."""
 
 class Dataplane:
-    def __init__(self, sockets: Sequence[int], *, consent_timeout_s: float = 30.0, join_timeout_s: float = 30.0) -> None:
+    def __init__(
+        self, sockets: Sequence[int], *, consent_timeout_s: float = 30.0, join_timeout_s: float = 30.0
+    ) -> None:
         """One worker thread for each bound UDP socket (descriptors are duplicated; the caller keeps its own)."""
     def close(self) -> None: ...
     def fileno(self) -> int:
@@ -44,15 +46,25 @@ class Dataplane:
     def create_stage(self) -> int: ...
     def remove_stage(self, stage: int) -> None: ...
     def add_track(
-        self, peer: int, stage: int, *, payload_type: int, ssrc: int | None, mid: str | None,
-        mid_id: int, level_id: int, is_open: bool,
+        self,
+        peer: int,
+        stage: int,
+        *,
+        payload_type: int,
+        ssrc: int | None,
+        mid: str | None,
+        mid_id: int,
+        level_id: int,
+        is_open: bool,
     ) -> int:
         """One inbound Opus stream. Without `ssrc` it is bound to the first one that comes with `mid` or, with neither,
         to the peer's first authentic stream of `payload_type`. Extension ids are 0 where not negotiated."""
     def set_gate(self, track: int, *, is_open: bool) -> None: ...
     def remove_track(self, track: int) -> None: ...
     # Listening: a peer's slots, in the order they were added, carry the stage's loudest tracks.
-    def add_slot(self, peer: int, *, ssrc: int, payload_type: int, mid: str | None, mid_id: int, level_id: int) -> int: ...
+    def add_slot(
+        self, peer: int, *, ssrc: int, payload_type: int, mid: str | None, mid_id: int, level_id: int
+    ) -> int: ...
     def follow(self, peer: int, stage: int, *, excluding: int | None = None) -> None:
         """The peer's k slots carry the k loudest of `stage` (never the track `excluding`), each speaker kept in one
         slot while it stays among them. Replaces what the peer followed before; streams go on unbroken."""
@@ -69,7 +81,7 @@ class Dataplane:
     def counters(self) -> list[dict[str, int]]:
         """One dict a worker; every key counts up from 0 but those that end in `_now`."""
     def request_report(self, peer: int) -> None:
-        """A `report` event follows: packets_in, packets_out, bytes_in, bytes_out, lost_fraction, jitter_s, round_trip_s."""
+        """A `report` event follows: packets and bytes `_in` and `_out`, lost_fraction, jitter_s, round_trip_s."""
 
 class Srtp:
     """One direction of SRTP and SRTCP (RFC 3711, RFC 7714), as the workers use it; for tests and load generators."""

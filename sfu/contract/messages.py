@@ -1,8 +1,8 @@
 """The control protocol between signalling and the sfu. Pure.
 
-Signalling sends `Request`s and each gets exactly one `Reply` with its id; the sfu sends `Report`s unasked. Every command
-is idempotent: said twice, the second finds the work done and answers alike. After a reply the data plane has changed:
-a muted participant's next packet is already going nowhere.
+Signalling sends `Request`s and each gets exactly one `Reply` with its id; the sfu sends `Report`s unasked. Every
+command is idempotent: said twice, the second finds the work done and answers alike. After a reply the data plane has
+changed: a muted participant's next packet is already going nowhere.
 
 Both sides open with `Hello`. Signalling then asks for a `Snapshot` and reconciles: what it does not know it closes,
 what is missing it re-creates (spaces) or reports as gone (sessions).
@@ -159,8 +159,8 @@ class Done(Struct, frozen=True, tag="done"):
 
 
 class Refused(Struct, frozen=True, tag="refused"):
-    """Codes: unknown_space, unknown_session, unknown_participant, stage_full, space_full, draining, overloaded, bad_command,
-    bad_secret, version."""
+    """Codes: unknown_space, unknown_session, unknown_participant, stage_full, space_full, draining, overloaded,
+    bad_command, bad_secret, version."""
 
     code: str
     detail: str
