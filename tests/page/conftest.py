@@ -75,7 +75,9 @@ def open_page(browser: Browser, double: Double) -> Iterator[OpenPage]:
     with ExitStack() as stack:
 
         def start(fragment: str = "", *, wait: str | None = None, on: Browser | None = None, **context: Any) -> Page:
-            profile = (on or browser).new_context(**{"viewport": {"width": 1280, "height": 800}, "locale": "en-GB"} | context)
+            profile = (on or browser).new_context(
+                **{"viewport": {"width": 1280, "height": 800}, "locale": "en-GB"} | context
+            )
             stack.callback(profile.close)
             page = profile.new_page()
             page.on("pageerror", lambda error: faults.append(str(error)))

@@ -23,7 +23,6 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from signalling.web.page import Page
 
-
 Json = dict[str, Any]
 MOMENT: Final = "2026-11-01T18:00:00Z"
 
@@ -31,7 +30,9 @@ MOMENT: Final = "2026-11-01T18:00:00Z"
 def token(identity: str, space: str, **grants: bool) -> str:
     """A token in shape only: the double believes whoever comes."""
     claims = {"sub": identity, "name": identity.title(), "video": {"room": space, "roomJoin": True, **grants}}
-    return ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in ({}, claims, {}))
+    return ".".join(
+        base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in ({}, claims, {})
+    )
 
 
 def person(identity: str, role: str = "speaker", **more: object) -> Json:
@@ -160,7 +161,9 @@ class Double:
 
         with self._called:
             call = self._called.wait_for(found, timeout=limit_s)
-        assert call is not None, f"no {method} {pattern}; the page asked: {[(one.method, one.path) for one in self.calls]}"
+        assert call is not None, (
+            f"no {method} {pattern}; the page asked: {[(one.method, one.path) for one in self.calls]}"
+        )
         return call
 
     # The stage behind it

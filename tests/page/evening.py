@@ -47,3 +47,8 @@ def go_on_stage(page: Page) -> None:
     page.get_by_role("button", name="Go on stage").click()
     page.locator("dialog.greenroom").wait_for(state="detached")
     page.locator('[data-control="main"][data-state="open"]').wait_for()
+
+
+def connected(page: Page, *, peers: int = 1) -> None:
+    """Waits until so many peer connections (of the double) stand."""
+    page.locator(f'html[data-peers="{peers}"]').wait_for()

@@ -1,9 +1,16 @@
 // Stands in for RTCPeerConnection where a test is about the page, not about media: connects at once, carries nothing.
 // `window.peerDouble.path = "blocked"` makes connections fail as they do where UDP is blocked;
-// `window.peerDouble.set(state)` moves the newest one.
+// `window.peerDouble.set(state)` moves the newest one. `<html data-peers="1" data-sends="nothing">` says how many are
+// connected and whether the newest sends, where a test can wait for it.
 (() => {
   const peers = [];
   const silence = () => new AudioContext().createMediaStreamDestination().stream.getAudioTracks()[0];
+
+  const tell = () => {
+    const { dataset } = document.documentElement;
+    dataset.peers = String(peers.filter(({ connectionState }) => connectionState === "connected").length);
+    dataset.sends = window.peerDouble.sent() ? "a track" : "nothing";
+  };
 
   class PeerDouble extends EventTarget {
     connectionState = "new";
@@ -20,7 +27,10 @@
       const sender = {
         track: typeof trackOrKind === "string" ? null : trackOrKind,
         transport: this.#dtls,
-        replaceTrack: async (track) => void (sender.track = track),
+        replaceTrack: async (track) => {
+          sender.track = track;
+          tell();
+        },
       };
       const transceiver = { sender, receiver: { track: silence() }, direction };
       this.#transceivers.push(transceiver);
@@ -50,6 +60,7 @@
 
     move(state) {
       this.connectionState = state;
+      tell();
       this.dispatchEvent(new Event("connectionstatechange"));
     }
 
@@ -59,6 +70,7 @@
 
     close() {
       this.connectionState = "closed";
+      tell();
     }
   }
 
@@ -67,6 +79,5 @@
     path: "open",
     set: (state) => peers.at(-1).move(state),
     sent: () => peers.at(-1).getTransceivers()[0].sender.track,
-    count: () => peers.filter(({ connectionState }) => connectionState === "connected").length,
   };
 })();

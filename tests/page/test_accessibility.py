@@ -75,7 +75,17 @@ def trouble(double: Double, open_page: OpenPage, **context: Any) -> Page:
     return as_listener(open_page, wait=".screen", **context)
 
 
-SCREENS: list[Callable[..., Page]] = [lobby, audience, greenroom, hosting, people, one_person, settings, sharing, trouble]
+SCREENS: list[Callable[..., Page]] = [
+    lobby,
+    audience,
+    greenroom,
+    hosting,
+    people,
+    one_person,
+    settings,
+    sharing,
+    trouble,
+]
 
 
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
@@ -104,7 +114,11 @@ def test_everything_is_reached_by_keyboard_in_reading_order(double: Double, open
     reached = []
     for _ in range(10):
         page.keyboard.press("Tab")
-        reached.append(page.evaluate("document.activeElement.innerText.split('\\n').filter(Boolean)[1] ?? document.activeElement.innerText"))
+        reached.append(
+            page.evaluate(
+                "document.activeElement.innerText.split('\\n').filter(Boolean)[1] ?? document.activeElement.innerText"
+            )
+        )
     assert reached == [
         "Leave",
         "Ada Moretti",

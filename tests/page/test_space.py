@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from tests.page.conftest import OpenPage
 from tests.page.double import Double, person
-from tests.page.evening import as_host, as_listener, as_speaker, evening, go_on_stage
+from tests.page.evening import as_host, as_listener, as_speaker, connected, evening, go_on_stage
 
 pytestmark = pytest.mark.live
 
@@ -90,25 +90,25 @@ class TestListening:
         evening(double)
         page = as_listener(open_page)
         double.wait_for("POST", "^/whep/")
-        page.wait_for_function("peerDouble.count() === 1")
+        connected(page)
         page.evaluate("peerDouble.set('disconnected')")
         double.wait_for("PATCH", "^/whep/night-trains/1$")
-        page.wait_for_function("peerDouble.count() === 1")
+        connected(page)
 
     def test_a_session_that_the_server_forgot_is_begun_anew(self, double: Double, open_page: OpenPage) -> None:
         evening(double)
         page = as_listener(open_page)
-        page.wait_for_function("peerDouble.count() === 1")
+        connected(page)
         double.calls.clear()
         double.refuse("PATCH", "^/whep/", status=404, code="unknown_session")
         page.evaluate("peerDouble.set('failed')")
         double.wait_for("POST", "^/whep/")
-        page.wait_for_function("peerDouble.count() === 1")
+        connected(page)
 
     def test_leaving_ends_the_session(self, double: Double, open_page: OpenPage) -> None:
         evening(double)
         page = as_listener(open_page)
-        page.wait_for_function("peerDouble.count() === 1")
+        connected(page)
         page.get_by_role("button", name="Leave").click()
         double.wait_for("DELETE", "^/whep/night-trains/1$")
 
@@ -187,7 +187,8 @@ class TestSpeaking:
         page = as_listener(open_page)
         double.publish("you.invited", {})
         expect(page.get_by_role("heading", name="You are invited to speak")).to_be_visible()
-        go_on_stage(page)
+        page.get_by_role("button", name="Turn on microphone").click()
+        page.get_by_role("button", name="Go on stage").click()
         double.wait_for("POST", "/participants/leo-blanc/accept$")
         double.wait_for("POST", "/sessions$")
 
@@ -199,7 +200,7 @@ class TestSpeaking:
         page.get_by_role("button", name="Turn on microphone").click()
         page.get_by_role("button", name="Go on stage").click()
         expect(page.locator(".notices")).to_contain_text("The stage is full")
-        assert page.evaluate("peerDouble.count()") == 1
+        connected(page, peers=1)
 
     def test_moved_to_the_audience_the_microphone_is_closed(self, double: Double, open_page: OpenPage) -> None:
         evening(double)
@@ -207,15 +208,15 @@ class TestSpeaking:
         go_on_stage(page)
         double.publish("you.changed", {"identity": "ines-carvalho", "role": "listener", "is_muted": False})
         expect(page.get_by_role("button", name="Ask to speak")).to_be_visible()
-        page.wait_for_function("peerDouble.sent() === null")
+        page.locator("html[data-sends=nothing]").wait_for()
 
 
 class TestModerating:
     def test_a_raised_hand_is_one_click_from_the_stage(self, double: Double, open_page: OpenPage) -> None:
         evening(double)
         page = as_host(open_page)
-        page.get_by_role("button", name="People, 1 asking to speak").click()
-        page.get_by_role("button", name="Bring Giulia Ferri on stage").click()
+        page.get_by_role("button", name="People 1 asking to speak").click()
+        page.get_by_role("button", name="Bring on stage Giulia Ferri").click()
         call = double.wait_for("POST", "/participants/giulia-ferri/promote$")
         assert json.loads(call.body) == {"role": "speaker"}
 

@@ -146,6 +146,7 @@ export class Visit extends EventTarget {
       return true;
     } catch (error) {
       if (!(error instanceof PalcoError)) throw error;
+      if (error.code === "left") return false;
       const isKnown = ["stage_full", "unreachable"].includes(error.code);
       this.notice(isKnown ? `notice.${error.code}` : "notice.refused", { detail: error.message }, "warning");
       return false;

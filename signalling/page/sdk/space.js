@@ -1,6 +1,6 @@
 /** One person's presence in one space: what happens there, what is heard, what may be done. */
 
-import { Api } from "./api.js";
+import { Api, PalcoError } from "./api.js";
 import { EventFeed } from "./feed.js";
 import { Playback } from "./playback.js";
 import { apply, emptyRoster } from "./roster.js";
@@ -87,9 +87,10 @@ export class SpaceClient extends EventTarget {
     );
     if (!this.media) this.#use(stage);
     if (!(await stage.settled())) {
+      const error = stage.error ?? new PalcoError("left", "Left while connecting.");
       stage.close();
       if (this.media === stage) this.media = null;
-      throw stage.error ?? new DOMException("Left while connecting", "AbortError");
+      throw error;
     }
     if (this.media !== stage) this.#use(stage);
   }

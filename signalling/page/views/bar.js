@@ -25,8 +25,10 @@ export function bar(visit, actions) {
       h("span", { class: "bar-label", text: t(`bar.${name}`) }),
     );
   const people = button("people", "people", actions.people);
-  const badge = h("span", { class: "bar-badge", hidden: true });
-  people.append(badge);
+  const hands = h("span", {});
+  const badge = h("span", { class: "bar-badge", hidden: true }, hands, h("span", { class: "visually-hidden", text: t("bar.hands") }));
+  people.append(" ", badge);
+  setAttribute(people, "aria-haspopup", "dialog");
 
   const main = h(
     "button",
@@ -47,11 +49,9 @@ export function bar(visit, actions) {
     setIcon(main, drawing);
     setText(main.querySelector(".bar-label"), t(label));
     setAttribute(main, "data-state", isOnStage ? state : hasRaisedHand ? "asking" : "audience");
-    const hands = visit.isModerator ? visit.roster.hands.length : 0;
-    badge.hidden = hands === 0;
-    setText(badge, String(hands));
-    setAttribute(people, "aria-label", hands > 0 ? t("bar.people_with_hands", { count: hands }) : null);
-    setAttribute(people, "aria-haspopup", "dialog");
+    const asking = visit.isModerator ? visit.roster.hands.length : 0;
+    badge.hidden = asking === 0;
+    setText(hands, String(asking));
   };
 
   const updateLevel = () => {

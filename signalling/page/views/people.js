@@ -95,8 +95,9 @@ function handRow(person, bring) {
     h("div", { class: "row-button" }, ...face(person)),
     h(
       "button",
-      { class: "button small primary", type: "button", "aria-label": t("people.bring_name", { name: person.name || person.identity }), on: { click: bring } },
+      { class: "button small primary", type: "button", on: { click: bring } },
       h("span", { text: t("people.bring") }),
+      h("span", { class: "visually-hidden", text: person.name || person.identity }),
     ),
   );
 }
