@@ -187,7 +187,7 @@ def _section_of(media: MediaDescription, lines: list[str], index: int, *, label:
         index=index,
         kind=media.kind,
         mid=(media.rtp.muxId or "").strip(),
-        is_refused=media.port == 0 and not is_bundle_only,
+        is_refused=_checked(media.port, 0, 0xFFFF, label=label, what="a port") == 0 and not is_bundle_only,
         profile=media.profile,
         direction=cast(Direction, media.direction or "sendrecv"),
         formats=formats,
