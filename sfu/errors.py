@@ -1,4 +1,4 @@
-"""Errors by blame: a stranger, a caller, ourselves."""
+"""Errors by blame: a stranger, a caller, ourselves. Pure."""
 
 
 class PeerError(Exception):
