@@ -4,6 +4,7 @@ SQLAlchemy Core, so that PostgreSQL is a matter of the URL; SQLite writes throug
 mute is acknowledged. There are few writes: none for a listener who comes and goes.
 """
 
+import sqlite3
 from collections.abc import Mapping
 from typing import Any, Final, Protocol, cast
 
@@ -104,7 +105,10 @@ class MemoryStore:
         """Nothing to close."""
 
     async def add_space(self, record: SpaceRecord) -> bool:
-        return self._spaces.setdefault(record.space, record) is record
+        if record.space in self._spaces:
+            return False
+        self._spaces[record.space] = record
+        return True
 
     async def keep_space(self, record: SpaceRecord) -> None:
         self._spaces[record.space] = record
@@ -136,11 +140,14 @@ class DatabaseStore:
 
     async def open(self) -> None:
         try:
+            if self._engine.dialect.name == "sqlite" and self._engine.url.database:
+                # aiosqlite leaves its thread behind where the file cannot be opened; better to know before.
+                sqlite3.connect(self._engine.url.database).close()
             async with self._engine.begin() as connection:
                 await connection.run_sync(_tables.create_all)
-        except OperationalError as error:
+        except (sqlite3.Error, OperationalError) as error:
             where = self._engine.url.render_as_string(hide_password=True)
-            raise OSError(f"the store {where} cannot be opened: {error.orig}; see store.url") from error
+            raise OSError(f"the store {where} cannot be opened ({error}); see store.url") from error
 
     async def close(self) -> None:
         await self._engine.dispose()
