@@ -221,12 +221,11 @@ def check_control(config: Config) -> Iterator[Finding]:
     if path.is_socket():
         yield Finding("ok", "Control socket", str(path))
         return
-    folder = _nearest_existing(path.parent)
-    if os.access(folder, os.W_OK):
+    if _is_writable(path.parent):
         yield Finding("ok", "Control socket", f"{path} can be made")
     else:
-        remedy = f"give this user {path.parent} (RuntimeDirectory=palco in the unit), or set control.socket"
-        yield Finding("fail", "Control socket", f"{folder} is not writable", remedy)
+        remedy = f"`mkdir -p {path.parent}` as this user (RuntimeDirectory=palco in the unit), or set control.socket"
+        yield Finding("fail", "Control socket", f"{path.parent} is not there or not writable", remedy)
 
 
 def check_node_ip(config: Config) -> Iterator[Finding]:
@@ -268,12 +267,11 @@ def check_store(config: Config) -> Iterator[Finding]:
 def _check_sqlite(path: Path) -> Finding:
     if str(path) == ":memory:":
         return Finding("warn", "Database", "in memory", "who was removed may come back after a restart; name a file")
-    folder = path.parent
     if not path.exists():
-        if os.access(_nearest_existing(folder), os.W_OK):
+        if _is_writable(path.parent):
             return Finding("ok", "Database", f"{path} can be made")
-        remedy = f"give this user {folder} (StateDirectory=palco in the unit), or set store.url"
-        return Finding("fail", "Database", f"{folder} is not writable", remedy)
+        remedy = f"`mkdir -p {path.parent}` as this user (StateDirectory=palco in the unit), or set store.url"
+        return Finding("fail", "Database", f"{path.parent} is not there or not writable", remedy)
     try:
         with sqlite3.connect(f"file:{path}?mode=rw", uri=True, timeout=2) as database:
             database.execute("BEGIN IMMEDIATE")
@@ -283,7 +281,5 @@ def _check_sqlite(path: Path) -> Finding:
     return Finding("ok", "Database", f"{path} is writable")
 
 
-def _nearest_existing(path: Path) -> Path:
-    while not path.exists() and path != path.parent:
-        path = path.parent
-    return path
+def _is_writable(folder: Path) -> bool:
+    return folder.is_dir() and os.access(folder, os.W_OK)

@@ -63,12 +63,22 @@ class TestKeys:
 
 class TestFiles:
     def test_a_socket_path_that_can_be_made_is_well(self, tmp_path: Path) -> None:
-        control = Control(socket=str(tmp_path / "new" / "sfu.sock"))
+        control = Control(socket=str(tmp_path / "sfu.sock"))
         assert levels(list(checks.check_control(Config(control=control)))) == ["ok"]
+
+    def test_a_socket_path_without_its_folder_fails_with_the_command_that_makes_it(self, tmp_path: Path) -> None:
+        control = Control(socket=str(tmp_path / "new" / "sfu.sock"))
+        (finding,) = checks.check_control(Config(control=control))
+        assert finding.level == "fail"
+        assert f"mkdir -p {tmp_path}/new" in finding.remedy
 
     def test_a_database_that_can_be_made_is_well(self, tmp_path: Path) -> None:
         store = Store(url=f"sqlite:///{tmp_path}/palco.db")
         assert levels(list(checks.check_store(Config(store=store)))) == ["ok"]
+
+    def test_a_database_without_its_folder_fails(self, tmp_path: Path) -> None:
+        store = Store(url=f"sqlite:///{tmp_path}/new/palco.db")
+        assert levels(list(checks.check_store(Config(store=store)))) == ["fail"]
 
     def test_a_file_that_is_no_database_fails(self, tmp_path: Path) -> None:
         (tmp_path / "palco.db").write_text("no database, but long enough to have a header" * 10)

@@ -1,5 +1,6 @@
 """One YAML for both processes; what is wrong in it stops the start with key, value and remedy."""
 
+import re
 from pathlib import Path
 
 import msgspec
@@ -238,3 +239,20 @@ class TestEnvironment:
 
     def test_the_variable_that_kubernetes_makes_of_a_service_is_explained(self) -> None:
         assert "enableServiceLinks" in str(refusal("", PALCO_PORT="tcp://10.0.0.1:7880"))
+
+
+def test_every_key_is_read_by_one_of_the_processes() -> None:
+    """A key that nothing reads would be a promise that nothing keeps."""
+    root = EXAMPLE.parents[1]
+    sources = [path for package in ("sfu", "signalling") for path in (root / package).rglob("*.py")]
+    text = "\n".join(
+        path.read_text(encoding="utf-8") for path in sources if path.stem not in {"config", "config_source"}
+    )
+    own = {"socket", "address", "tcp"}  # as one property: `control.tcp`, else `control.socket`
+    sections = {field.name: field.type for field in msgspec.structs.fields(Config)}
+    for name, section in sections.items():
+        keys = (
+            [field.name for field in msgspec.structs.fields(section)] if hasattr(section, "__struct_fields__") else []
+        )
+        for key in keys or [name]:
+            assert re.search(rf"\.{key}\b", text) or key in own, f"nothing reads {name}.{key}"
