@@ -40,7 +40,7 @@ class Dataplane:
     def remove_peer(self, peer: int) -> None: ...
     def send_dtls(self, peer: int, datagrams: Sequence[bytes]) -> None: ...
     def set_srtp(self, peer: int, *, profile: int, receive_key: bytes, send_key: bytes) -> None:
-        """Master key || master salt of each direction; profile by DTLS-SRTP code point (RFC 5764 §4.1.2, RFC 7714
+        """Once: master key || master salt of each direction; profile by DTLS-SRTP code point (RFC 5764 §4.1.2, RFC 7714
         §14.2): 0x0001 AES128_CM_HMAC_SHA1_80, 0x0007 AEAD_AES_128_GCM, 0x0008 AEAD_AES_256_GCM."""
     # Stages and what is spoken on them.
     def create_stage(self) -> int: ...
@@ -72,7 +72,7 @@ class Dataplane:
     # Taps: plain RTP on Unix datagram sockets, for programs that need the audio itself.
     def open_tap(self, stage: int, *, receive_at: str | None, send_to: str | None) -> int:
         """Every packet heard on `stage` goes to `send_to`, its SSRC being the track's id; RTP arriving at `receive_at`
-        feeds the tap's tracks."""
+        feeds the tap's tracks, which do not come back to it. The audio level (RFC 6464) is extension 1, both ways."""
     def add_tap_track(self, tap: int, *, ssrc: int, is_open: bool) -> int: ...
     def follow_track(self, peer: int, track: int) -> None:
         """The peer's first slot carries exactly `track` (the mix, a replay), whatever the loudness."""

@@ -1,6 +1,20 @@
 //! Palco's native data plane: everything that happens to a datagram.
 //!
-//! Protocol logic is pure (bytes, state and time in; bytes and effects out); `edge` alone owns sockets and the clock.
+//! ```text
+//! face        Python's names           ─┐
+//! dataplane   all workers as one        │ per command
+//! ids         who is who               ─┘
+//! edge        threads, sockets, clock: the only module that acts, and the only `unsafe`
+//! engine      one worker's machine: datagrams and commands in, datagrams and events out      ─┐
+//! peer, ice   one transport, and which of its addresses may receive what                      │ pure,
+//! stage       how loud each track is, and which are heard                                     │ per packet
+//! splice      streams joined end to end without a break                                       │
+//! classify, stun, rtp, rtcp, srtp   bytes                                                     │
+//! arena, counters   where a turn's datagrams are written, and what is counted                ─┘
+//! ```
+//!
+//! Left out, on purpose: ICE over TCP and full ICE, RTX and NACK (RFC 4585; Opus conceals what is late), RED (RFC 2198),
+//! transport-wide feedback (nothing here adapts to it), simulcast and all that is video's, DTLS (Python's, per handshake).
 
 pub mod arena;
 pub mod classify;
