@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from tests.conftest import MISSING
 from tests.page.double import Double
@@ -65,6 +65,17 @@ def double(theatre: Double) -> Iterator[Double]:
     theatre.forget()
 
 
+def watch(page: Page, faults: list[str]) -> None:
+    """Notes what the page throws, and every breach of its Content-Security-Policy."""
+
+    def on_console(message: ConsoleMessage) -> None:
+        if "Security Policy" in message.text:
+            faults.append(message.text)
+
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("console", on_console)
+
+
 @pytest.fixture
 def open_page(browser: Browser, double: Double) -> Iterator[OpenPage]:
     """A page in a profile of its own at `#fragment`, with the double for peer connections.
@@ -80,8 +91,7 @@ def open_page(browser: Browser, double: Double) -> Iterator[OpenPage]:
             )
             stack.callback(profile.close)
             page = profile.new_page()
-            page.on("pageerror", lambda error: faults.append(str(error)))
-            page.on("console", lambda message: "Security Policy" in message.text and faults.append(message.text))
+            watch(page, faults)
             page.add_init_script(path=PEER_DOUBLE)
             page.add_init_script(FIRST_VISIT)
             page.goto(f"{double.url}/#{fragment}" if fragment else double.url)

@@ -6,8 +6,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.page.conftest import OpenPage
-from tests.page.double import Double, person
-from tests.page.evening import as_host, as_listener, as_speaker, connected, evening, go_on_stage
+from tests.page.double import Double, person, token
+from tests.page.evening import SPACE, as_host, as_listener, as_speaker, connected, evening, go_on_stage
 
 pytestmark = pytest.mark.live
 
@@ -23,11 +23,12 @@ class TestListening:
         evening(double)
         page = open_page()
         page.add_init_script("navigator.mediaDevices.getUserMedia = () => { throw new Error('asked') }")
-        as_listener_again = as_listener(open_page)
+        page.goto(f"{double.url}/?again#space={SPACE}&token={token('leo-blanc', SPACE)}")
         offer = double.wait_for("POST", "^/whep/night-trains$")
+        connected(page)
         assert offer.body.count("a=recvonly") == 4
         assert "a=sendrecv" not in offer.body
-        expect(as_listener_again.locator("dialog")).to_have_count(0)
+        expect(page.locator("dialog")).to_have_count(0)
 
     def test_the_stage_shows_who_speaks_and_who_is_muted(self, double: Double, open_page: OpenPage) -> None:
         evening(double)

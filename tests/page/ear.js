@@ -1,0 +1,56 @@
+// Hears what a page hears: all remote tracks of its peer connections, mixed, as frequencies.
+(() => {
+  const BINS = 4096; // 11.7 Hz each at 48 kHz
+  const LOOK_MS = 100;
+  const FLOOR_DB = -75; // the page's own comfort noise lies below
+  const peers = [];
+  const Native = window.RTCPeerConnection;
+  window.RTCPeerConnection = class extends Native {
+    constructor(...options) {
+      super(...options);
+      peers.push(this);
+    }
+  };
+
+  const audio = new AudioContext();
+  const connected = new Map();
+  const analyser = new AnalyserNode(audio, { fftSize: BINS, smoothingTimeConstant: 0 });
+  const listen = () => {
+    audio.resume();
+    const tracks = peers.filter(({ connectionState }) => connectionState === "connected").flatMap((peer) => peer.getReceivers().map(({ track }) => track));
+    for (const track of tracks.filter((one) => !connected.has(one))) {
+      const source = audio.createMediaStreamSource(new MediaStream([track]));
+      source.connect(analyser);
+      connected.set(track, source);
+    }
+  };
+
+  /** The loudest level in dB around `hz` within the next `looks` looks. */
+  const level = async (hz, looks = 1) => {
+    let loudest = -Infinity;
+    for (let look = 0; look < looks; look++) {
+      listen();
+      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+      const spectrum = new Float32Array(analyser.frequencyBinCount);
+      analyser.getFloatFrequencyData(spectrum);
+      const at = Math.round((hz * BINS) / audio.sampleRate);
+      loudest = Math.max(loudest, ...spectrum.slice(at - 2, at + 3));
+    }
+    return loudest;
+  };
+
+  window.ear = {
+    /** Resolves once `hz` is heard. */
+    hears: async (hz) => {
+      while ((await level(hz)) < FLOOR_DB + 15);
+      return true;
+    },
+    /** Resolves once `silent` has not been heard for 15 looks while `witness`, if given, was. */
+    misses: async (silent, witness) => {
+      for (;;) {
+        const [missed, heard] = await Promise.all([level(silent, 15), witness ? level(witness, 15) : 0]);
+        if (missed < FLOOR_DB && heard > FLOOR_DB + 15) return true;
+      }
+    },
+  };
+})();

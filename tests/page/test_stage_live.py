@@ -1,0 +1,255 @@
+"""The page against the real server: people in browsers who really hear each other. One Chromium for each voice."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx2
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.harness import sound
+from tests.harness.processes import Palco
+from tests.harness.room import CREATOR, LISTENER, SPEAKER, mint
+from tests.page.conftest import FAKE_MICROPHONE, WITHIN_MS, Launch, watch
+
+pytestmark = [pytest.mark.live, pytest.mark.timeout(180)]
+
+EAR = Path(__file__).parent / "ear.js"
+MEDIA = [*FAKE_MICROPHONE, "--allow-loopback-in-peer-connection", "--autoplay-policy=no-user-gesture-required"]
+
+HOST_HZ, SPEAKER_HZ = 700, 1900
+BEEP_S, PAUSE_S = 0.3, 0.2
+
+
+def voice(path: Path, tone_hz: int) -> Path:
+    """Beeps: the page's noise suppression takes a tone that never stops for the hum of a machine."""
+    beep = sound.make_tone(tone_hz, BEEP_S)
+    pause = np.zeros(round(PAUSE_S * sound.RATE_HZ))
+    sound.write_wav(path, np.concatenate([beep, pause] * 8))
+    return path
+
+
+@pytest.fixture(scope="module")
+def voices(launch: Launch, tmp_path_factory: pytest.TempPathFactory) -> dict[int, Browser]:
+    directory = tmp_path_factory.mktemp("voices")
+    return {
+        hz: launch(*MEDIA, f"--use-file-for-fake-audio-capture={voice(directory / f'{hz}.wav', hz)}")
+        for hz in (HOST_HZ, SPEAKER_HZ)
+    }
+
+
+@pytest.fixture(scope="module")
+def ears(launch: Launch) -> Browser:
+    return launch(*MEDIA)
+
+
+class Evening:
+    """A space on a real server, and people who come in by the page."""
+
+    def __init__(self, palco: Palco, space: str, stack: ExitStack) -> None:
+        self.palco = palco
+        self.space = space
+        self.faults: list[str] = []
+        self._stack = stack
+        token = mint(palco, "host", space, **CREATOR)
+        wish = {"id": space, "title": "A live test"}
+        answer = httpx2.post(f"{palco.url}/v1/spaces", json=wish, headers={"Authorization": f"Bearer {token}"})
+        assert answer.status_code == 201, answer.text
+
+    def enter(self, browser: Browser, identity: str, grants: dict[str, bool]) -> Page:
+        profile = browser.new_context(viewport={"width": 1280, "height": 800}, locale="en-GB")
+        self._stack.callback(profile.close)
+        page = profile.new_page()
+        watch(page, self.faults)
+        page.add_init_script(path=EAR)
+        token = mint(self.palco, identity, self.space, canSubscribe=True, **grants)
+        page.goto(f"{self.palco.url}/#space={self.space}&token={token}")
+        return page
+
+    def on_stage(self, browser: Browser, identity: str, grants: dict[str, bool] = SPEAKER) -> Page:
+        page = self.enter(browser, identity, grants)
+        step_up(page)
+        return page
+
+    def in_audience(self, browser: Browser, identity: str = "lena") -> Page:
+        return self.enter(browser, identity, LISTENER)
+
+
+def step_up(page: Page) -> None:
+    page.get_by_role("button", name="Go on stage").click()
+    page.locator('[data-control="main"][data-state="open"]').wait_for(timeout=WITHIN_MS)
+
+
+def hears(page: Page, tone_hz: int) -> bool:
+    """Waits until the tone is heard; the test's own limit ends a wait in vain."""
+    return bool(page.evaluate("hz => ear.hears(hz)", tone_hz))
+
+
+def misses(page: Page, tone_hz: int, *, witness_hz: int = 0) -> bool:
+    """Waits until the tone is not heard any more, while the witness is: silence proves nothing on a dead line."""
+    return bool(page.evaluate("([silent, witness]) => ear.misses(silent, witness)", [tone_hz, witness_hz]))
+
+
+@pytest.fixture
+def evening(palco: Palco, request: pytest.FixtureRequest) -> Iterator[Evening]:
+    with ExitStack() as stack:
+        evening = Evening(palco, f"page-{abs(hash(request.node.name)) % 10**8}", stack)
+        yield evening
+    assert evening.faults == []
+
+
+@pytest.fixture
+def own_evening(make_palco: Callable[..., Palco]) -> Iterator[Evening]:
+    """On a server that the test may kill."""
+    with ExitStack() as stack:
+        evening = Evening(make_palco(), "page-own", stack)
+        yield evening
+    assert evening.faults == []
+
+
+def test_all_hear_both_voices_and_nobody_hears_himself(
+    evening: Evening, voices: dict[int, Browser], ears: Browser
+) -> None:
+    host = evening.on_stage(voices[HOST_HZ], "host", CREATOR)
+    speaker = evening.on_stage(voices[SPEAKER_HZ], "sam")
+    listener = evening.in_audience(ears)
+    assert hears(listener, HOST_HZ)
+    assert hears(listener, SPEAKER_HZ)
+    assert hears(host, SPEAKER_HZ)
+    assert hears(speaker, HOST_HZ)
+    assert misses(host, HOST_HZ, witness_hz=SPEAKER_HZ)
+    assert misses(speaker, SPEAKER_HZ, witness_hz=HOST_HZ)
+    expect(listener.locator(".tile-name")).to_have_text(["Host", "Sam"])
+    expect(listener.locator(".tile.speaking").first).to_be_visible()
+
+
+def test_the_hosts_mute_is_silence_and_its_owner_cannot_lift_it(
+    evening: Evening, voices: dict[int, Browser], ears: Browser
+) -> None:
+    host = evening.on_stage(voices[HOST_HZ], "host", CREATOR)
+    speaker = evening.on_stage(voices[SPEAKER_HZ], "sam")
+    listener = evening.in_audience(ears)
+    assert hears(listener, SPEAKER_HZ)
+    host.locator(".tile").nth(1).get_by_role("button").click()
+    host.locator('[data-action="mute"]').click()
+    assert misses(listener, SPEAKER_HZ, witness_hz=HOST_HZ)
+    locked = speaker.locator('[data-control="main"][data-state="locked"]')
+    locked.click()
+    assert misses(listener, SPEAKER_HZ, witness_hz=HOST_HZ)
+    host.locator(".tile").nth(1).get_by_role("button").click()
+    host.locator('[data-action="unmute"]').click()
+    speaker.get_by_role("button", name="Unmute").click()
+    assert hears(listener, SPEAKER_HZ)
+
+
+def test_ones_own_mute_is_silence(evening: Evening, voices: dict[int, Browser], ears: Browser) -> None:
+    evening.on_stage(voices[HOST_HZ], "host", CREATOR)
+    speaker = evening.on_stage(voices[SPEAKER_HZ], "sam")
+    listener = evening.in_audience(ears)
+    assert hears(listener, SPEAKER_HZ)
+    speaker.get_by_role("button", name="Mute", exact=True).click()
+    assert misses(listener, SPEAKER_HZ, witness_hz=HOST_HZ)
+    speaker.get_by_role("button", name="Unmute").click()
+    assert hears(listener, SPEAKER_HZ)
+
+
+def test_who_is_removed_sees_why_is_heard_no_more_and_does_not_come_back(
+    evening: Evening, voices: dict[int, Browser], ears: Browser
+) -> None:
+    host = evening.on_stage(voices[HOST_HZ], "host", CREATOR)
+    speaker = evening.on_stage(voices[SPEAKER_HZ], "sam")
+    listener = evening.in_audience(ears)
+    assert hears(listener, SPEAKER_HZ)
+    host.locator(".tile").nth(1).get_by_role("button").click()
+    host.locator('[data-action="remove"]').click()
+    host.get_by_role("button", name="Remove from the space").click()
+    expect(speaker.get_by_role("heading", name="You were removed")).to_be_visible()
+    assert misses(listener, SPEAKER_HZ, witness_hz=HOST_HZ)
+    speaker.reload()
+    speaker.get_by_role("button", name="Go on stage").click()
+    expect(speaker.get_by_role("heading", name="You were removed")).to_be_visible()
+
+
+def test_a_listener_asks_is_brought_on_stage_and_is_heard(
+    evening: Evening, voices: dict[int, Browser], ears: Browser
+) -> None:
+    host = evening.on_stage(voices[HOST_HZ], "host", CREATOR)
+    listener = evening.in_audience(ears)
+    guest = evening.enter(voices[SPEAKER_HZ], "gina", LISTENER)
+    assert hears(guest, HOST_HZ)
+    guest.get_by_role("button", name="Ask to speak").click()
+    host.locator(".notice").get_by_role("button", name="Bring on stage").click()
+    expect(guest.get_by_role("heading", name="The stage is yours")).to_be_visible()
+    step_up(guest)
+    assert hears(listener, SPEAKER_HZ)
+    assert hears(guest, HOST_HZ)
+
+
+def test_back_in_the_audience_one_hears_and_is_not_heard(
+    evening: Evening, voices: dict[int, Browser], ears: Browser
+) -> None:
+    host = evening.on_stage(voices[HOST_HZ], "host", CREATOR)
+    speaker = evening.on_stage(voices[SPEAKER_HZ], "sam")
+    listener = evening.in_audience(ears)
+    assert hears(listener, SPEAKER_HZ)
+    host.locator(".tile").nth(1).get_by_role("button").click()
+    host.locator('[data-action="demote"]').click()
+    expect(speaker.get_by_role("button", name="Ask to speak")).to_be_visible()
+    assert misses(listener, SPEAKER_HZ, witness_hz=HOST_HZ)
+    assert hears(speaker, HOST_HZ)
+
+
+def test_the_end_of_the_space_is_told_to_all(evening: Evening, voices: dict[int, Browser], ears: Browser) -> None:
+    host = evening.on_stage(voices[HOST_HZ], "host", CREATOR)
+    listener = evening.in_audience(ears)
+    assert hears(listener, HOST_HZ)
+    host.get_by_role("button", name="Leave").click()
+    host.get_by_role("button", name="End for everyone").click()
+    host.get_by_role("button", name="End the space").click()
+    for page in (host, listener):
+        expect(page.get_by_role("heading", name="The space has ended")).to_be_visible()
+
+
+def test_a_reload_hears_again(evening: Evening, voices: dict[int, Browser], ears: Browser) -> None:
+    evening.on_stage(voices[HOST_HZ], "host", CREATOR)
+    listener = evening.in_audience(ears)
+    assert hears(listener, HOST_HZ)
+    listener.reload()
+    assert hears(listener, HOST_HZ)
+
+
+def test_two_tabs_of_one_person_both_hear(evening: Evening, voices: dict[int, Browser], ears: Browser) -> None:
+    evening.on_stage(voices[HOST_HZ], "host", CREATOR)
+    tabs = [evening.in_audience(ears, "lena"), evening.in_audience(ears, "lena")]
+    assert all(hears(tab, HOST_HZ) for tab in tabs)
+
+
+def test_a_restart_of_signalling_is_bridged_and_the_controls_work_again(
+    own_evening: Evening, voices: dict[int, Browser], ears: Browser
+) -> None:
+    host = own_evening.on_stage(voices[HOST_HZ], "host", CREATOR)
+    speaker = own_evening.on_stage(voices[SPEAKER_HZ], "sam")
+    listener = own_evening.in_audience(ears)
+    assert hears(listener, SPEAKER_HZ)
+    own_evening.palco.restart_signalling()
+    assert hears(listener, SPEAKER_HZ)
+    for page in (host, speaker, listener):
+        expect(page.locator(".connection")).to_be_hidden()
+    host.locator(".tile").nth(1).get_by_role("button").click()
+    host.locator('[data-action="mute"]').click()
+    expect(speaker.locator('[data-control="main"][data-state="locked"]')).to_be_visible()
+    assert misses(listener, SPEAKER_HZ, witness_hz=HOST_HZ)
+
+
+def test_after_a_restart_of_the_sfu_everyone_is_heard_again_by_himself(
+    own_evening: Evening, voices: dict[int, Browser], ears: Browser
+) -> None:
+    own_evening.on_stage(voices[HOST_HZ], "host", CREATOR)
+    listener = own_evening.in_audience(ears)
+    assert hears(listener, HOST_HZ)
+    own_evening.palco.sfu.kill()
+    assert misses(listener, HOST_HZ)
+    own_evening.palco.sfu.start()
+    assert hears(listener, HOST_HZ)
