@@ -108,3 +108,11 @@ def python(module: str, *arguments: object) -> list[str]:
 def module_path() -> Mapping[str, str]:
     """What a child needs in its environment to find our modules from another working directory."""
     return {"PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+
+
+async def run(command: Iterable[str | Path], *, cwd: Path | None = None) -> None:
+    """Runs an installation step, its output shown as it comes. Raises SetupError with its command where it fails."""
+    words = [str(word) for word in command]
+    process = await asyncio.create_subprocess_exec(*words, stdin=DEVNULL, cwd=cwd)
+    if await process.wait() != 0:
+        raise SetupError(f"`{' '.join(words)}` failed with code {process.returncode}")
