@@ -13,8 +13,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 import yaml
 from msgspec import Meta, Struct, field
+from msgspec.structs import replace
 
-from sfu.contract.config_source import ConfigError, choices_at, gather, value_at
+from sfu.contract.config_source import ConfigError, choices_at, gather, runtime_folder, state_folder, value_at
 
 MIN_SECRET_CHARACTERS = 32
 """256 bits in hex are 64, in base64 43; 32 is the least that RFC 7518 §3.2 allows a key for HS256 to carry in bytes."""
@@ -58,7 +59,8 @@ class Metrics(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
 class Control(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How signalling reaches the sfu: the Unix socket, or TCP when `address` is set."""
 
-    socket: str = "/run/palco/sfu.sock"
+    socket: str = ""
+    """Loaded configurations name one: without any it is `sfu-<port>.sock` in `runtime_folder`."""
     address: str | None = None
     secret: str = ""
 
@@ -74,7 +76,8 @@ class Control(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
 class Store(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What must outlive a restart: who was removed or blocked."""
 
-    url: str = "sqlite:////var/lib/palco/palco.db"
+    url: str = ""
+    """Loaded configurations name one: without any it is SQLite's `palco-<port>.db` in `state_folder`."""
 
 
 class Spaces(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -139,7 +142,7 @@ def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
     """
     raw = gather(Config, path, environ)
     _spell_out_rtc(raw)
-    config = _convert(raw)
+    config = _name_files(_convert(raw), environ)
     check_config(config)
     return config
 
@@ -197,6 +200,16 @@ def _convert(raw: dict[str, Any]) -> Config:
         what, _, where = str(error).partition(" - at `$")
         key = re.sub(r"\[(\d+)\]", r".\1", where.rstrip("`").replace("[...]", "")).strip(".") or "the configuration"
         raise ConfigError(key, value_at(raw, key), _remedy(what, choices_at(Config, key))) from None
+
+
+def _name_files(config: Config, environ: Mapping[str, str]) -> Config:
+    """Defaults for socket and database. They carry the port, so that two servers on a machine share neither."""
+    control, store = config.control, config.store
+    if not control.socket:
+        control = replace(control, socket=str(runtime_folder(environ) / f"sfu-{config.port}.sock"))
+    if not store.url:
+        store = replace(store, url=f"sqlite:///{state_folder(environ)}/palco-{config.port}.db")
+    return replace(config, control=control, store=store)
 
 
 def _remedy(complaint: str, choices: tuple[str, ...]) -> str:

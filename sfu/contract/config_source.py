@@ -4,6 +4,7 @@ Knows nothing of what keys mean: the shape comes from the Struct it is given.
 """
 
 import difflib
+import os
 import typing
 from collections.abc import Hashable, Mapping
 from pathlib import Path
@@ -61,6 +62,24 @@ def choices_at(shape: type[msgspec.Struct], key: str) -> tuple[str, ...]:
     """The words that a key may hold; none where it is not a choice among words."""
     expected = _type_at(shape, key.split("."))
     return typing.get_args(expected) if typing.get_origin(expected) is typing.Literal else ()
+
+
+def runtime_folder(environ: Mapping[str, str]) -> Path:
+    """Where a socket lives: systemd's RuntimeDirectory, /run/palco, or the user's own."""
+    return _folder(environ, "RUNTIME_DIRECTORY", Path("/run/palco"), environ.get("XDG_RUNTIME_DIR"))
+
+
+def state_folder(environ: Mapping[str, str]) -> Path:
+    """Where a database lives: systemd's StateDirectory, /var/lib/palco, or the user's own."""
+    return _folder(environ, "STATE_DIRECTORY", Path("/var/lib/palco"), environ.get("XDG_STATE_HOME"))
+
+
+def _folder(environ: Mapping[str, str], variable: str, system: Path, users: str | None) -> Path:
+    if given := environ.get(variable):
+        return Path(given.split(":")[0])  # systemd joins several by colons
+    if os.geteuid() == 0 or os.access(system, os.W_OK):
+        return system
+    return Path(users or Path(environ.get("HOME", "/")) / ".local" / "state") / "palco"
 
 
 def _is_secret(key: str) -> bool:

@@ -221,11 +221,11 @@ def check_control(config: Config) -> Iterator[Finding]:
     if path.is_socket():
         yield Finding("ok", "Control socket", str(path))
         return
-    if _is_writable(path.parent):
+    if can_make(path.parent):
         yield Finding("ok", "Control socket", f"{path} can be made")
     else:
-        remedy = f"`mkdir -p {path.parent}` as this user (RuntimeDirectory=palco in the unit), or set control.socket"
-        yield Finding("fail", "Control socket", f"{path.parent} is not there or not writable", remedy)
+        remedy = f"give this user {path.parent} (RuntimeDirectory=palco in the unit), or set control.socket"
+        yield Finding("fail", "Control socket", f"{path.parent} is not writable", remedy)
 
 
 def check_node_ip(config: Config) -> Iterator[Finding]:
@@ -252,10 +252,11 @@ def _is_own(address: str) -> bool:
 
 
 def check_store(config: Config) -> Iterator[Finding]:
-    url = urlsplit(config.store.url)
-    if url.scheme.startswith("sqlite"):
-        yield _check_sqlite(Path(url.path[1:] or ":memory:"))
+    path = sqlite_path(config)
+    if path is not None:
+        yield _check_sqlite(path)
         return
+    url = urlsplit(config.store.url)
     try:
         with socket.create_connection((url.hostname or "localhost", url.port or 5432), timeout=3):
             yield Finding("ok", "Database", f"{url.hostname} answers")
@@ -268,10 +269,10 @@ def _check_sqlite(path: Path) -> Finding:
     if str(path) == ":memory:":
         return Finding("warn", "Database", "in memory", "who was removed may come back after a restart; name a file")
     if not path.exists():
-        if _is_writable(path.parent):
+        if can_make(path.parent):
             return Finding("ok", "Database", f"{path} can be made")
-        remedy = f"`mkdir -p {path.parent}` as this user (StateDirectory=palco in the unit), or set store.url"
-        return Finding("fail", "Database", f"{path.parent} is not there or not writable", remedy)
+        remedy = f"give this user {path.parent} (StateDirectory=palco in the unit), or set store.url"
+        return Finding("fail", "Database", f"{path.parent} is not writable", remedy)
     try:
         with sqlite3.connect(f"file:{path}?mode=rw", uri=True, timeout=2) as database:
             database.execute("BEGIN IMMEDIATE")
@@ -281,5 +282,14 @@ def _check_sqlite(path: Path) -> Finding:
     return Finding("ok", "Database", f"{path} is writable")
 
 
-def _is_writable(folder: Path) -> bool:
+def sqlite_path(config: Config) -> Path | None:
+    """The database's file; None where it is no SQLite."""
+    url = urlsplit(config.store.url)
+    return Path(url.path[1:] or ":memory:") if url.scheme.startswith("sqlite") else None
+
+
+def can_make(folder: Path) -> bool:
+    """Whether files can be made in a folder that is there or would be made."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
     return folder.is_dir() and os.access(folder, os.W_OK)

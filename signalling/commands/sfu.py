@@ -7,7 +7,9 @@ import argparse
 import os
 import sys
 
+from sfu.contract.config import load_config
 from signalling.commands.access import add_config_option
+from signalling.commands.folders import prepare
 
 EPILOG = """examples:
   palco sfu --config /etc/palco/palco.yaml
@@ -29,5 +31,6 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    prepare(load_config(arguments.config, os.environ))
     config = [] if arguments.config is None else ["--config", str(arguments.config)]
     os.execv(sys.executable, [sys.executable, "-m", "sfu", *config])  # noqa: S606 our own program, no shell

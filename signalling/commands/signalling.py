@@ -6,6 +6,7 @@ import os
 from sfu.contract.config import load_config
 from signalling.commands.access import add_config_option
 from signalling.commands.failure import CommandFailedError
+from signalling.commands.folders import prepare
 from signalling.server import main
 
 EPILOG = """examples:
@@ -29,6 +30,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace) -> int:
     config = load_config(arguments.config, os.environ)
+    prepare(config)
     try:
         main(config)
     except OSError as error:

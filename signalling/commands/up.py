@@ -18,6 +18,7 @@ from signalling.commands.access import ROLE_GRANTS, Issuer, add_config_option, m
 from signalling.commands.checks import port_problems
 from signalling.commands.development import SPACE, Note, development_config, leave_note, server_url
 from signalling.commands.failure import CommandFailedError
+from signalling.commands.folders import prepare
 from signalling.commands.interrupt import stop_on_signal
 from signalling.commands.supervisor import GaveUpError, Program, keep_running
 
@@ -56,6 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
             return asyncio.run(_run(config, environ, config_path=None))
         config = load_config(arguments.config, os.environ)
         _refuse_port_problems(config)
+        prepare(config)
         return asyncio.run(_run(config, os.environ, config_path=arguments.config))
 
 

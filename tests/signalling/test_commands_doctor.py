@@ -1,6 +1,7 @@
 """`palco doctor`: every line says how it stands, and what to do where it does not stand well."""
 
 import socket
+import stat
 from pathlib import Path
 
 import msgspec
@@ -11,6 +12,8 @@ from signalling.__main__ import main
 from signalling.commands import checks
 from signalling.commands.checks import Finding
 from signalling.commands.doctor import render
+from signalling.commands.failure import CommandFailedError
+from signalling.commands.folders import prepare
 
 SECRET = "0123456789abcdef0123456789abcdef"
 
@@ -66,19 +69,25 @@ class TestFiles:
         control = Control(socket=str(tmp_path / "sfu.sock"))
         assert levels(list(checks.check_control(Config(control=control)))) == ["ok"]
 
-    def test_a_socket_path_without_its_folder_fails_with_the_command_that_makes_it(self, tmp_path: Path) -> None:
-        control = Control(socket=str(tmp_path / "new" / "sfu.sock"))
-        (finding,) = checks.check_control(Config(control=control))
-        assert finding.level == "fail"
-        assert f"mkdir -p {tmp_path}/new" in finding.remedy
-
     def test_a_database_that_can_be_made_is_well(self, tmp_path: Path) -> None:
         store = Store(url=f"sqlite:///{tmp_path}/palco.db")
         assert levels(list(checks.check_store(Config(store=store)))) == ["ok"]
 
-    def test_a_database_without_its_folder_fails(self, tmp_path: Path) -> None:
-        store = Store(url=f"sqlite:///{tmp_path}/new/palco.db")
+    def test_a_folder_that_cannot_be_made_fails(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("not a folder")
+        store = Store(url=f"sqlite:///{tmp_path}/file/palco.db")
+        control = Control(socket=str(tmp_path / "file" / "sfu.sock"))
         assert levels(list(checks.check_store(Config(store=store)))) == ["fail"]
+        assert levels(list(checks.check_control(Config(control=control)))) == ["fail"]
+        with pytest.raises(CommandFailedError, match="cannot be made"):
+            prepare(Config(store=store, control=control))
+
+    def test_missing_folders_are_made_for_this_user_alone(self, tmp_path: Path) -> None:
+        store = Store(url=f"sqlite:///{tmp_path}/state/palco.db")
+        control = Control(socket=str(tmp_path / "run" / "palco" / "sfu.sock"))
+        prepare(Config(store=store, control=control))
+        assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700
+        assert stat.S_IMODE((tmp_path / "run" / "palco").stat().st_mode) == 0o700
 
     def test_a_file_that_is_no_database_fails(self, tmp_path: Path) -> None:
         (tmp_path / "palco.db").write_text("no database, but long enough to have a header" * 10)

@@ -39,7 +39,12 @@ class TestTheFile:
         for unset in ("address", "secret"):  # in comments: they exclude control.socket
             del defaults["control"][unset]
             assert f"{unset}" in EXAMPLE.read_text(encoding="utf-8")
-        without_default = {"rtc": {**document["rtc"], "node_ip": []}, "keys": {}}
+        without_default = {
+            "rtc": {**document["rtc"], "node_ip": []},
+            "keys": {},
+            "control": {"socket": ""},
+            "store": {"url": ""},
+        }
         assert {**document, **without_default} == defaults
 
     def test_the_example_loads(self) -> None:
@@ -50,6 +55,11 @@ class TestTheFile:
         file.write_text(f"rtc: {{udp_ports: 7882-7884, node_ip: 127.0.0.1}}\nkeys: {{key: {SECRET}}}\n")
         config = load_config(file, {})
         assert (config.port, config.rtc.udp_ports, config.rtc.node_ips) == (7880, [7882, 7883, 7884], ["127.0.0.1"])
+
+    def test_socket_and_database_have_places_of_their_own_for_each_port(self) -> None:
+        config = load("port: 8000", RUNTIME_DIRECTORY="/run/one:/run/two", STATE_DIRECTORY="/var/lib/one")
+        assert config.control.socket == "/run/one/sfu-8000.sock"
+        assert config.store.url == "sqlite:////var/lib/one/palco-8000.db"
 
     def test_a_dumped_configuration_loads_to_the_same(self) -> None:
         config = load("port: 8000\nmetrics: {sfu_port: 0}")
