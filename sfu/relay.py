@@ -75,7 +75,8 @@ class Relay:
         self._awaiting: dict[int, Callable[[], None]] = {}
         self._dtls: deque[tuple[int, bytes]] = deque()
         self._is_dtls_due = False
-        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm: asyncio.Handle | None = None
+        self._alarm_s: float | None = None
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(dataplane.fileno(), self._on_readable)
 
@@ -184,7 +185,7 @@ class Relay:
         self._set_alarm()
 
     def _on_alarm(self) -> None:
-        self._alarm = None
+        self._alarm_s = None
         for peer, effect in self._handshakes.on_timer(self._loop.time()):
             try:
                 self._do_dtls(peer, [effect])
@@ -194,10 +195,11 @@ class Relay:
 
     def _set_alarm(self) -> None:
         wakes_at_s = self._handshakes.wakes_at_s
+        if wakes_at_s == self._alarm_s:
+            return
         if self._alarm is not None:
-            if wakes_at_s == self._alarm.when():
-                return
             self._alarm.cancel()
+        self._alarm_s = wakes_at_s
         self._alarm = None if wakes_at_s is None else self._loop.call_at(wakes_at_s, self._on_alarm)
 
     def _do_dtls(self, peer: int, effects: Iterable[DtlsEffect]) -> None:
