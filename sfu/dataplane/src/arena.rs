@@ -11,6 +11,9 @@ pub const DATAGRAM_ROOM: usize = 1500;
 /// The kernel's bound on segments of one message (UDP_MAX_SEGMENTS was 64 before Linux 6.9).
 const MAX_SEGMENTS: u16 = 64;
 
+/// An IPv4 packet's length has 16 bits, and 28 bytes of it are headers.
+const MAX_MESSAGE_BYTES: usize = 65_507;
+
 /// One or more datagrams to one destination.
 #[derive(Clone, Copy, Debug)]
 pub struct Message {
@@ -29,7 +32,8 @@ pub struct Message {
 impl Message {
     fn can_take(&self, destination: &SocketAddr, len: usize) -> bool {
         let is_open = self.len == usize::from(self.segment) * usize::from(self.segments);
-        is_open && len <= usize::from(self.segment) && self.segments < MAX_SEGMENTS && self.destination == *destination
+        let has_room = self.segments < MAX_SEGMENTS && self.len + len <= MAX_MESSAGE_BYTES;
+        is_open && has_room && len <= usize::from(self.segment) && self.destination == *destination
     }
 }
 
@@ -174,6 +178,19 @@ mod tests {
     #[test]
     fn a_longer_datagram_begins_a_message() {
         assert_eq!(sent(&[(1, 60), (1, 100)]), [[(60, 60, 1), (100, 100, 1)]]);
+    }
+
+    #[test]
+    fn a_message_never_outgrows_an_ip_packet() {
+        let mut arena = Arena::new(200_000, 64);
+        let mut wire = Recorder::default();
+        let mut out = Outbox::new(&mut arena, &mut wire);
+        for _ in 0..100 {
+            out.room();
+            out.commit(SocketAddr::from(([127, 0, 0, 1], 1)), 1_300);
+        }
+        out.flush();
+        assert_eq!(wire.0.concat(), [(50 * 1_300, 1_300, 50); 2]);
     }
 
     #[test]
