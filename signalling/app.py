@@ -102,18 +102,20 @@ class Signalling:
 
     # Spaces
 
-    def space(self, space: str) -> Space:
-        """Raises CommandError `unknown_space`."""
+    async def space(self, space: str) -> Space:
+        """A live space. Raises CommandError `unknown_space`, `space_ended`."""
         if live := self._live.get(space):
             return live.space
+        if await self._store.find_space(space):
+            raise CommandError("space_ended", f"space {space!r} has ended")
         raise _unknown_space(space)
 
     def spaces(self) -> list[SpaceResource]:
         return [live.space.resource() for live in self._live.values()]
 
-    def feed(self, space: str) -> Feed:
-        self.space(space)
-        return self._live[space].feed
+    def feed(self, space: Space) -> Feed:
+        """Of a live space."""
+        return self._live[space.id].feed
 
     async def find_space(self, space: str) -> SpaceResource:
         """A space, live or ended. Raises CommandError `unknown_space`."""

@@ -42,9 +42,9 @@ class Call:
     def path(self, name: str) -> str:
         return str(self.request.path_params[name])
 
-    def space(self) -> Space:
-        """The live space of the path. Raises CommandError `unknown_space`."""
-        return self.app.space(self.path("space"))
+    async def space(self) -> Space:
+        """The live space of the path. Raises CommandError `unknown_space`, `space_ended`."""
+        return await self.app.space(self.path("space"))
 
     def caller(self, space: Space) -> Caller:
         return self.app.caller(self.token, space)

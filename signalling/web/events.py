@@ -43,7 +43,7 @@ def watching(app: Signalling, space: Space, token: Token, *, transport: str) -> 
     """A stream of `space` for the holder of `token`. Raises CommandError."""
     caller = app.caller(token, space)
     require(caller, "watch_events")
-    feed = app.feed(space.id)
+    feed = app.feed(space)
     if feed.watchers_of(token.identity) >= MAX_STREAMS_PER_IDENTITY:
         raise CommandError(
             "too_many_subscriptions",
@@ -80,7 +80,7 @@ async def _frames(app: Signalling, token: Token, watcher: Watcher) -> AsyncItera
 
 
 async def _sse(call: Call) -> Response:
-    space = call.space()
+    space = await call.space()
     require(call.caller(space), "watch_events")
     stack = contextlib.ExitStack()
     watcher = stack.enter_context(watching(call.app, space, call.token, transport="sse"))
@@ -147,7 +147,7 @@ class EventSocket:
         try:
             self._check_origin(socket)
             token = self._gate.admit(socket, _token_of(socket))
-            space = self._app.space(str(socket.path_params["space"]))
+            space = await self._app.space(str(socket.path_params["space"]))
             with watching(self._app, space, token, transport="websocket") as watcher:
                 await socket.accept(subprotocol=PROTOCOL if PROTOCOL in socket.scope["subprotocols"] else None)
                 await self._talk(socket, token, watcher)

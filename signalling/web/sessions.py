@@ -82,7 +82,7 @@ async def _space_to_join(call: Call) -> Space:
     if call.app.config.spaces.auto_create and may_open and not call.app.has_space(name):
         host = call.token.identity if grants.room_create or grants.room_admin else ""
         await call.app.create_space_once(name, host, CreateSpace(title=name))
-    return call.space()
+    return await call.space()
 
 
 async def _look(_: Call) -> Response:
@@ -95,13 +95,13 @@ async def _head_whep(_: Call) -> Response:
 
 
 async def _delete(call: Call, kind: Kind) -> Response:
-    space, session = _session(call, kind)
+    space, session = await _session(call, kind)
     await sessions.close_session(call.app, space, session)
     return empty(200)
 
 
 async def _patch(call: Call, kind: Kind) -> Response:
-    space, session = _session(call, kind)
+    space, session = await _session(call, kind)
     body = await read_body(call.request, SDPFRAG, max_bytes=MAX_FRAGMENT_BYTES)
     if_match = call.request.headers.get("if-match")
     restarted = await sessions.patch_session(call.app, space, session, if_match=if_match, body=body)
@@ -111,12 +111,12 @@ async def _patch(call: Call, kind: Kind) -> Response:
 
 
 async def _get_session(call: Call, kind: Kind) -> Response:
-    _session(call, kind)
+    await _session(call, kind)
     return empty()
 
 
-def _session(call: Call, kind: Kind) -> tuple[Space, Session]:
-    space = call.space()
+async def _session(call: Call, kind: Kind) -> tuple[Space, Session]:
+    space = await call.space()
     caller = call.caller(space)
     if not caller.standings:
         raise CommandError(

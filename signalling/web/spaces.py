@@ -65,34 +65,38 @@ async def _read(call: Call) -> Response:
 
 
 async def _edit(call: Call) -> Response:
-    acts = _acts(call)
+    space = await call.space()
+    acts = moderation(call.app, space, call.token)
     wanted = await read_json(call.request, EditSpace, max_bytes=call.app.config.limits.body_bytes)
     await acts.rename(_checked_title(wanted.title))
-    return json_answer(call.space().resource())
+    return json_answer(space.resource())
 
 
 async def _end(call: Call) -> Response:
-    await _acts(call).end()
+    acts = await _acts(call)
+    await acts.end()
     return empty()
 
 
 async def _participants(call: Call) -> Response:
-    space = call.space()
+    space = await call.space()
     require(call.caller(space), "read_participants")
     return json_answer(ParticipantList(space.participants()))
 
 
 async def _mute_all(call: Call) -> Response:
-    return json_answer(MutedIdentities(await _acts(call).mute_all()))
+    acts = await _acts(call)
+    return json_answer(MutedIdentities(await acts.mute_all()))
 
 
 async def _hand(call: Call, *, is_raised: bool) -> Response:
-    await _acts(call).raise_hand(is_raised=is_raised)
+    acts = await _acts(call)
+    await acts.raise_hand(is_raised=is_raised)
     return empty()
 
 
 async def _react(call: Call) -> Response:
-    space = call.space()
+    space = await call.space()
     require(call.caller(space), "react")
     wanted = await read_json(call.request, React, max_bytes=call.app.config.limits.body_bytes)
     if not is_emoji(wanted.emoji):
@@ -101,8 +105,8 @@ async def _react(call: Call) -> Response:
     return empty(202)
 
 
-def _acts(call: Call) -> Moderation:
-    return moderation(call.app, call.space(), call.token)
+async def _acts(call: Call) -> Moderation:
+    return moderation(call.app, await call.space(), call.token)
 
 
 Act = Callable[[Call, Moderation, str], Awaitable[None]]
@@ -136,10 +140,11 @@ _LEAVES_NOBODY: Final = frozenset({"remove", "block"})
 
 async def _act(call: Call, name: str, act: Act) -> Response:
     identity = call.path("identity")
-    await act(call, _acts(call), identity)
+    space = await call.space()
+    await act(call, moderation(call.app, space, call.token), identity)
     if name in _LEAVES_NOBODY:
         return empty()
-    return json_answer(call.space().participant(identity))
+    return json_answer(space.participant(identity))
 
 
 def operations(_: Signalling) -> Sequence[Operation]:

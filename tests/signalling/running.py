@@ -6,15 +6,17 @@ import secrets
 import socket
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import msgspec
 
-from sfu.contract.config import Config, Control, Metrics
+from sfu.contract.config import Config, Control
+from sfu.contract.config import Metrics as MetricsSettings
 from signalling import server
+from signalling.metrics import Metrics
 from signalling.store import MemoryStore, Store
 from signalling.tokens import Grants, mint
 from tests.signalling.scripted_sfu import ScriptedSfu
@@ -61,6 +63,10 @@ class Server:
         self._task = asyncio.create_task(self._server.run_until_stopped())
         await self.eventually("/readyz", 200)
 
+    @property
+    def metrics(self) -> Metrics:
+        return self._server.app.metrics
+
     async def stop(self) -> None:
         """As SIGTERM would; the sfu stays."""
         self._server.should_exit = True
@@ -104,6 +110,14 @@ class Server:
         assert response.status_code == 200, response.text
         return {person["identity"]: person for person in response.json()["participants"]}
 
+    async def until_roster(self, holds: Callable[[dict[str, Any]], bool], space: str = "hall") -> dict[str, Any]:
+        """The first roster of which `holds` is true; what the sfu reports arrives in its own time."""
+        async with asyncio.timeout(READY_WITHIN_S):
+            while True:
+                roster = await self.roster(space)
+                if holds(roster):
+                    return roster
+
 
 def free_port() -> int:
     with socket.socket() as probe:
@@ -119,7 +133,7 @@ async def running(*, store: Store | None = None, **settings: Any) -> AsyncIterat
         config = Config(
             port=free_port(),
             keys={KEY: SECRET},
-            metrics=Metrics(signalling_port=0, sfu_port=0),
+            metrics=MetricsSettings(signalling_port=0, sfu_port=0),
             control=Control(socket=str(path)),
         )
         config = msgspec.structs.replace(config, **settings)

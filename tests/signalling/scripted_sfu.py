@@ -7,14 +7,20 @@ It keeps what it was told, as the real one does, so that a signalling server tha
 import asyncio
 import contextlib
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TypeVar
+
+import msgspec
 
 from sfu.contract import messages as m
 from sfu.contract.wire import Malformed, RequestReader, encode_from_sfu
 
 FINGERPRINT = m.Fingerprint("sha-256", ":".join(["AB"] * 32))
 CANDIDATES = [m.Candidate("127.0.0.1", 7882), m.Candidate("::1", 7882)]
+
+
+T = TypeVar("T")
 
 
 class ScriptedSfu:
@@ -64,7 +70,7 @@ class ScriptedSfu:
     def refuse(self, command: type, code: str) -> None:
         self._refusals[command] = m.Refused(code, f"scripted to say {code}")
 
-    def heard(self, command: type) -> list[m.Command]:
+    def heard(self, command: type[T]) -> list[T]:
         return [said for said in self.commands if isinstance(said, command)]
 
     def report(self, report: m.Report) -> None:
@@ -131,8 +137,8 @@ class ScriptedSfu:
                 states = list(self.sessions.values())
                 self._close(state.session for state in states if (state.space, state.identity) == (space, identity))
 
-    def _close(self, sessions: object) -> None:
-        for session in list(sessions):  # type: ignore[call-overload]
+    def _close(self, sessions: Iterable[str]) -> None:
+        for session in list(sessions):
             self.sessions.pop(session, None)
 
     def _open(self, command: m.OpenSession) -> m.Answer:
@@ -172,11 +178,9 @@ class ScriptedSfu:
         return m.IceRestarted(session, ufrag, "q" * 24, CANDIDATES)
 
     def _change(self, session: str, **changes: object) -> None:
-        import msgspec
-
         self.sessions[session] = msgspec.structs.replace(self.sessions[session], **changes)
 
-    def _space_states(self) -> Sequence[m.SpaceState]:
+    def _space_states(self) -> list[m.SpaceState]:
         return [
             m.SpaceState(
                 space=space,
