@@ -39,7 +39,8 @@ class ScriptedSfu:
         self.muted: dict[str, set[str]] = {}
         self.on_stage: dict[str, set[str]] = {}
         self.is_mute_to_all = False
-        """Hears everything and answers nothing."""
+        """Hears everything, does it, and answers nothing."""
+        self._news = asyncio.Condition()
 
     async def __aenter__(self) -> "ScriptedSfu":
         await self.start()
@@ -73,6 +74,11 @@ class ScriptedSfu:
     def heard(self, command: type[T]) -> list[T]:
         return [said for said in self.commands if isinstance(said, command)]
 
+    async def has_heard(self, command: type) -> None:
+        """Returns once it has heard one such command, also one that it did not answer."""
+        async with self._news:
+            await self._news.wait_for(lambda: any(isinstance(said, command) for said in self.commands))
+
     def report(self, report: m.Report) -> None:
         for writer in self._writers:
             writer.write(encode_from_sfu(report))
@@ -93,8 +99,11 @@ class ScriptedSfu:
             while chunk := await reader.read(1 << 16):
                 for request in requests.feed(chunk):
                     assert not isinstance(request, Malformed), request
+                    answer = self._answer(request.command)
                     if not self.is_mute_to_all:
-                        writer.write(encode_from_sfu(m.Reply(request.id, self._answer(request.command))))
+                        writer.write(encode_from_sfu(m.Reply(request.id, answer)))
+                async with self._news:
+                    self._news.notify_all()
         except ConnectionError:
             pass
         finally:
