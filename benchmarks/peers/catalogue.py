@@ -5,5 +5,6 @@ from typing import Final
 from benchmarks.peers import Peer
 from benchmarks.peers.aiortc_relay import AiortcRelay
 from benchmarks.peers.janus import Janus
+from benchmarks.peers.livekit import LiveKit
 
-PEERS: Final[tuple[Peer, ...]] = (Janus("streaming"), Janus("videoroom"), AiortcRelay())
+PEERS: Final[tuple[Peer, ...]] = (LiveKit(), Janus("streaming"), Janus("videoroom"), AiortcRelay())

@@ -110,9 +110,13 @@ def module_path() -> Mapping[str, str]:
     return {"PYTHONPATH": str(Path(__file__).resolve().parents[2])}
 
 
-async def run(command: Iterable[str | Path], *, cwd: Path | None = None) -> None:
+async def run(
+    command: Iterable[str | Path], *, cwd: Path | None = None, environment: Mapping[str, str] | None = None
+) -> None:
     """Runs an installation step, its output shown as it comes. Raises SetupError with its command where it fails."""
     words = [str(word) for word in command]
-    process = await asyncio.create_subprocess_exec(*words, stdin=DEVNULL, cwd=cwd)
+    process = await asyncio.create_subprocess_exec(
+        *words, stdin=DEVNULL, cwd=cwd, env={**os.environ, **(environment or {})}
+    )
     if await process.wait() != 0:
         raise SetupError(f"`{' '.join(words)}` failed with code {process.returncode}")
