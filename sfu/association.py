@@ -1,7 +1,8 @@
-"""What remains of a DTLS association once the SRTP keys are out: a machine of 300 bytes instead of OpenSSL's 70,000.
+"""What remains of a DTLS association once the SRTP keys are out: a machine of 500 bytes instead of OpenSSL's 80,000.
 
 It answers a peer that did not hear our last flight (RFC 6347 §4.2.4), hears the peer's close_notify and says ours.
-OpenSSL's object is gone by then: the record keys are derived here once more from the master secret (RFC 5246 §6.3).
+OpenSSL's object is gone by then: the record keys are derived from the master secret (RFC 5246 §6.3) when they are
+needed, which for most peers is once, at the end.
 
 Not implemented: application data, renegotiation, any cipher suite but AES-128-GCM with SHA-256, the one that every
 WebRTC endpoint must have (RFC 8827 §6.5) and therefore the only one that the handshake offers.
@@ -51,11 +52,10 @@ class Left(Struct, frozen=True):
 class Association:
     """`next_sequence` is our first unused record number of epoch 1; `last_flight` what a deaf peer is told again."""
 
-    __slots__ = ("_last_flight", "_next_sequence", "_receive", "_resends_left", "_send")
+    __slots__ = ("_last_flight", "_next_sequence", "_resends_left", "_secrets")
 
     def __init__(self, secrets: Secrets, *, last_flight: tuple[bytes, ...], next_sequence: int) -> None:
-        client, server = _derive_keys(secrets)
-        self._send, self._receive = (client, server) if secrets.is_client else (server, client)
+        self._secrets = secrets
         self._last_flight = last_flight
         self._next_sequence = next_sequence
         self._resends_left = MAX_RESENDS if last_flight else 0
@@ -78,7 +78,8 @@ class Association:
         alert = bytes([_FATAL, _BAD_CERTIFICATE] if why == "bad_certificate" else [_WARNING, _CLOSE_NOTIFY])
         number = (1).to_bytes(2, "big") + self._next_sequence.to_bytes(6, "big")
         self._next_sequence += 1
-        key, salt = self._send[:_KEY_BYTES], self._send[_KEY_BYTES:]
+        client, server = _derive_keys(self._secrets)
+        key, salt = client if self._secrets.is_client else server
         # The explicit nonce need only be new under this key. OpenSSL counts its own up from a random 64-bit number.
         sealed = number + AESGCM(key).encrypt(salt + number, alert, _associated_data(number, ALERT, len(alert)))
         return bytes([ALERT]) + _VERSION + number + len(sealed).to_bytes(2, "big") + sealed
@@ -87,7 +88,8 @@ class Association:
         length = len(record.fragment) - _EXPLICIT_NONCE_BYTES - _TAG_BYTES
         if length < 2 or record.octets[1:3] != _VERSION:
             return False
-        key, salt = self._receive[:_KEY_BYTES], self._receive[_KEY_BYTES:]
+        client, server = _derive_keys(self._secrets)
+        key, salt = server if self._secrets.is_client else client
         explicit, sealed = record.fragment[:_EXPLICIT_NONCE_BYTES], record.fragment[_EXPLICIT_NONCE_BYTES:]
         associated = _associated_data(record.octets[3:11], ALERT, length)
         try:
@@ -102,12 +104,12 @@ def _associated_data(number: bytes, content_type: int, length: int) -> bytes:
     return number + bytes([content_type]) + _VERSION + length.to_bytes(2, "big")
 
 
-def _derive_keys(secrets: Secrets) -> tuple[bytes, bytes]:
-    """Write key || implicit nonce of client and server: RFC 5246 §6.3 with the sizes of RFC 5288 §3."""
+def _derive_keys(secrets: Secrets) -> tuple[tuple[bytes, bytes], tuple[bytes, bytes]]:
+    """Write key and implicit nonce, of the client and of the server: RFC 5246 §6.3 with the sizes of RFC 5288 §3."""
     seed = b"key expansion" + secrets.server_random + secrets.client_random
     block = _p_sha256(secrets.master_secret, seed, 2 * (_KEY_BYTES + _SALT_BYTES))
     keys, salts = block[: 2 * _KEY_BYTES], block[2 * _KEY_BYTES :]
-    return keys[:_KEY_BYTES] + salts[:_SALT_BYTES], keys[_KEY_BYTES:] + salts[_SALT_BYTES:]
+    return (keys[:_KEY_BYTES], salts[:_SALT_BYTES]), (keys[_KEY_BYTES:], salts[_SALT_BYTES:])
 
 
 def _p_sha256(secret: bytes, seed: bytes, length: int) -> bytes:

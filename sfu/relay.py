@@ -9,6 +9,7 @@ DTLS is served in slices: a storm of handshakes (0.3 ms of CPU each) never keeps
 import asyncio
 import base64
 import secrets
+import struct
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
@@ -248,13 +249,11 @@ class Relay:
 
     def _draw_transport(self, command: OpenSession) -> Transport:
         """SSRCs unlike each other and the client's own."""
-        taken = {0} if command.receive is None else {0, command.receive.ssrc}
-        ssrcs: list[int] = []
-        while len(ssrcs) < len(command.send):
-            if (ssrc := secrets.randbits(32)) not in taken:
-                taken.add(ssrc)
-                ssrcs.append(ssrc)
-        return Transport(worker=self._performer.idlest_worker, credentials=_draw_credentials(), ssrcs=tuple(ssrcs))
+        taken = set() if command.receive is None else {command.receive.ssrc}
+        ssrcs = _draw_ssrcs(len(command.send))
+        while len({0, *taken, *ssrcs}) < 1 + len(taken) + len(ssrcs):
+            ssrcs = _draw_ssrcs(len(command.send))
+        return Transport(worker=self._performer.idlest_worker, credentials=_draw_credentials(), ssrcs=ssrcs)
 
     def _contain(self, error: Exception, *, kind: str, peer: int) -> None:
         """A bug costs the one participant that it met, never the space."""
@@ -267,6 +266,10 @@ class Relay:
 
 def _draw_credentials() -> Credentials:
     return Credentials(ufrag=_draw(UFRAG_BYTES), pwd=_draw(PWD_BYTES))
+
+
+def _draw_ssrcs(count: int) -> tuple[int, ...]:
+    return struct.unpack(f">{count}I", secrets.token_bytes(4 * count))
 
 
 def _draw(octets: int) -> str:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import secrets
 import sys
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -140,12 +141,13 @@ class Signalling:
         self._writer.write(encode_request(Request(self._number, command)))
         return await asyncio.wait_for(answer, WITHIN_S)
 
-    async def hears(self, report: type[R], **facts: object) -> R:
+    async def hears(self, report: type[R], *, such_that: Callable[[R], bool] = lambda _: True, **facts: object) -> R:
         """The first report of that kind with these fields, come or to come."""
 
         def find() -> R | None:
             for heard in self.reports:
-                if isinstance(heard, report) and all(getattr(heard, name) == fact for name, fact in facts.items()):
+                is_meant = isinstance(heard, report) and all(getattr(heard, name) == facts[name] for name in facts)
+                if is_meant and such_that(heard):
                     return heard
             return None
 
