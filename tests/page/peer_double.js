@@ -1,6 +1,6 @@
 // Stands in for RTCPeerConnection where a test is about the page, not about media: connects at once, carries nothing.
 // `window.peerDouble.path = "blocked"` makes connections fail as they do where UDP is blocked;
-// `window.peerDouble.set(state)` moves the newest one. `<html data-peers="1" data-sends="nothing">` says how many are
+// "waiting" leaves them connecting. `window.peerDouble.set(state)` moves the newest one. `<html data-peers="1" data-sends="nothing">` says how many are
 // connected and whether the newest sends, where a test can wait for it.
 (() => {
   const peers = [];
@@ -55,7 +55,7 @@
     async setLocalDescription() {}
 
     async setRemoteDescription() {
-      this.move(window.peerDouble.path === "blocked" ? "failed" : "connected");
+      this.move({ open: "connected", blocked: "failed", waiting: "connecting" }[window.peerDouble.path]);
     }
 
     move(state) {

@@ -122,6 +122,22 @@ class TestSpeaking:
         go_on_stage(page)
         assert page.evaluate("peerDouble.sent().enabled") is True
 
+    def test_nobody_is_asked_twice_who_becomes_a_speaker_by_stepping_up(
+        self, double: Double, open_page: OpenPage
+    ) -> None:
+        """A token that may publish makes a speaker only with its session: the server says so while that opens."""
+        del evening(double).people["ines-carvalho"]
+        page = as_speaker(open_page)
+        page.get_by_role("button", name="Turn on microphone").click()
+        page.evaluate("peerDouble.path = 'waiting'")
+        page.get_by_role("button", name="Go on stage").click()
+        double.wait_for("POST", "/sessions$")
+        double.publish("participant.joined", person("ines-carvalho"))
+        expect(page.locator(".tile-name", has_text="Ines Carvalho (you)")).to_be_visible()
+        page.evaluate("peerDouble.set('connected')")
+        expect(page.locator('[data-control="main"][data-state="open"]')).to_be_visible()
+        expect(page.locator("dialog")).to_have_count(0)
+
     def test_one_may_start_muted(self, double: Double, open_page: OpenPage) -> None:
         evening(double)
         page = as_speaker(open_page)

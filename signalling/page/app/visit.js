@@ -17,7 +17,7 @@ import { UnheardVoice } from "./unheard.js";
 export class Visit extends EventTarget {
   #before = { role: "", isMuted: false };
   #unheard = new UnheardVoice();
-  #isAccepting = false;
+  #isGoingOnAir = false;
 
   /** @type {Microphone | null} */
   microphone = null;
@@ -78,11 +78,14 @@ export class Visit extends EventTarget {
    * @param {Microphone} microphone @param {{isOpen: boolean}} options
    */
   async goOnAir(microphone, { isOpen }) {
+    this.#isGoingOnAir = true; // the server may call us a speaker before our microphone is ours
     try {
       await this.client.speak(microphone.track);
     } catch (error) {
       microphone.close();
       throw error;
+    } finally {
+      this.#isGoingOnAir = false;
     }
     this.#adopt(microphone);
     this.setOpen(isOpen);
@@ -94,7 +97,7 @@ export class Visit extends EventTarget {
    * @param {Microphone} microphone @param {{isOpen: boolean}} options
    */
   async acceptInvitation(microphone, options) {
-    this.#isAccepting = true;
+    this.#isGoingOnAir = true;
     try {
       await this.client.accept();
       await this.goOnAir(microphone, options);
@@ -102,7 +105,7 @@ export class Visit extends EventTarget {
       microphone.close();
       throw error;
     } finally {
-      this.#isAccepting = false;
+      this.#isGoingOnAir = false;
     }
   }
 
@@ -220,7 +223,7 @@ export class Visit extends EventTarget {
   }
 
   #askForMicrophone() {
-    if (!this.microphone && !this.#isAccepting) this.dispatchEvent(new Event("onstage"));
+    if (!this.microphone && !this.#isGoingOnAir) this.dispatchEvent(new Event("onstage"));
   }
 
   /** Lifting a mute opens nothing: nobody's microphone goes live by another's hand. */

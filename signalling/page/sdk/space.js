@@ -56,9 +56,7 @@ export class SpaceClient extends EventTarget {
     this.feed = new EventFeed(this.api, this.space);
     this.feed.addEventListener("envelope", ({ detail }) => this.#on(detail));
     this.feed.addEventListener("state", () => {
-      this.#notify("connection");
-      const { error } = this.feed;
-      if (this.feed.state === "failed" && ["removed", "blocked"].includes(error?.code)) this.#finish(error.code);
+      this.#onState(this.feed);
     });
   }
 
@@ -162,14 +160,18 @@ export class SpaceClient extends EventTarget {
     const play = () => this.media === session && this.playback.play(session.tracks);
     session.addEventListener("slots", play);
     session.addEventListener("state", () => {
-      if (this.media !== session) return;
-      this.#notify("connection");
-      if (session.state === "failed" && ["removed", "blocked"].includes(session.error?.code)) {
-        this.#finish(session.error.code);
-      }
+      if (this.media === session) this.#onState(session);
     });
     if (session.tracks.length > 0) play();
     this.#notify("connection");
+  }
+
+  /** A refusal may come before the event that explains it: a space that we were in and that is unknown now has ended. */
+  #onState({ state, error }) {
+    const code = state === "failed" ? error?.code : null;
+    if (code === "removed" || code === "blocked") this.#finish(code);
+    else if (this.roster.space && (code === "unknown_space" || code === "space_ended")) this.#finish("ended");
+    else this.#notify("connection");
   }
 
   #on(envelope) {
