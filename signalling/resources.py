@@ -13,7 +13,7 @@ SILENCE_DBOV = -127
 """The lowest level that RFC 6464 can say."""
 
 SpaceId = Annotated[str, Meta(pattern=SPACE_ID_PATTERN, description="Lower-case letters, digits and hyphens, 2 to 63.")]
-Title = Annotated[str, Meta(min_length=1, max_length=70)]
+Title = Annotated[str, Meta(min_length=1, max_length=70, pattern=r"\S")]
 Timestamp = Annotated[str, Meta(description="RFC 3339, in UTC.", extra_json_schema={"format": "date-time"})]
 
 

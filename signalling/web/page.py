@@ -1,11 +1,14 @@
 """The stage in the browser: static files under a strict content security policy."""
 
+import contextlib
 from pathlib import Path
 from typing import Final
 
 from starlette.exceptions import HTTPException
+from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocketClose
 
 from signalling.errors import PeerError
 from signalling.web.answers import problem
@@ -32,16 +35,17 @@ class Page:
         self._files = StaticFiles(directory=root, html=True, check_dir=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] == "websocket":
+            await WebSocketClose()(scope, receive, send)
             return
-        if scope["method"] not in {"GET", "HEAD"}:
-            await problem(PeerError("not_found", "there is no such resource"))(scope, receive, send)
-            return
-        try:
-            response = await self._files.get_response(self._files.get_path(scope), scope)
-        except HTTPException:
-            response = problem(PeerError("not_found", "there is no such resource"))
-        if response.status_code == 404:
-            response = problem(PeerError("not_found", "there is no such resource"))
+        response = await self._respond(scope)
         response.headers.update(HEADERS)
         await response(scope, receive, send)
+
+    async def _respond(self, scope: Scope) -> Response:
+        if scope["method"] in {"GET", "HEAD"} and scope["path"].isprintable():
+            with contextlib.suppress(HTTPException):
+                response = await self._files.get_response(self._files.get_path(scope), scope)
+                if response.status_code != 404:
+                    return response
+        return problem(PeerError("not_found", "there is no such resource"))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Mount, Route, Router, WebSocketRoute
+from starlette.routing import BaseRoute, Route, Router, WebSocketRoute
 
 from signalling.app import Signalling
 from signalling.web import development, events, health, sessions, spaces
@@ -31,8 +31,7 @@ def build(app: Signalling) -> Router:
         Route(group[0].route or group[0].path, Endpoint(app, gate, group)) for group in _by_path(operations)
     ]
     routes.append(WebSocketRoute("/v1/spaces/{space}/ws", events.EventSocket(app, gate).serve))
-    routes.append(Mount("/", Page()))
-    return Router(routes, redirect_slashes=False)
+    return Router(routes, redirect_slashes=False, default=Page())
 
 
 def _by_path(operations: Sequence[Operation]) -> Sequence[Sequence[Operation]]:

@@ -14,6 +14,7 @@ from signalling.app import Signalling
 from signalling.errors import CommandError
 from signalling.negotiation import Kind
 from signalling.participants import Session
+from signalling.permissions import Caller
 from signalling.resources import CreateSpace
 from signalling.sdpfrag import MAX_BYTES as MAX_FRAGMENT_BYTES
 from signalling.spaces import Space
@@ -49,7 +50,8 @@ _OFFER_CODES: Final = (
     "overloaded",
     "sfu_unavailable",
 )
-_SESSION_CODES: Final = ("missing_permission", "removed", "blocked", "unknown_space", "unknown_session", "space_ended")
+_LOOK_CODES: Final = ("missing_permission", "removed", "blocked", "unknown_space", "space_ended")
+_SESSION_CODES: Final = (*_LOOK_CODES, "unknown_session")
 _PATCH_CODES: Final = (
     *_SESSION_CODES,
     "bad_sdpfrag",
@@ -85,13 +87,25 @@ async def _space_to_join(call: Call) -> Space:
     return await call.space()
 
 
-async def _look(_: Call) -> Response:
+async def _look(call: Call) -> Response:
+    _check_is_for(call, await call.space())
     return empty()
 
 
-async def _head_whep(_: Call) -> Response:
+async def _head_whep(call: Call) -> Response:
     """WHEP's way to ask whether this is a WHEP endpoint."""
+    _check_is_for(call, await call.space())
     return empty(200, {"Content-Type": SDP, "Content-Length": "0"})
+
+
+def _check_is_for(call: Call, space: Space) -> Caller:
+    """The caller, if the token is for `space` in any way at all. Raises CommandError."""
+    caller = call.caller(space)
+    if not caller.standings:
+        raise CommandError(
+            "missing_permission", "this token is not for this space", missing_permission="roomJoin", action="session"
+        )
+    return caller
 
 
 async def _delete(call: Call, kind: Kind) -> Response:
@@ -117,11 +131,7 @@ async def _get_session(call: Call, kind: Kind) -> Response:
 
 async def _session(call: Call, kind: Kind) -> tuple[Space, Session]:
     space = await call.space()
-    caller = call.caller(space)
-    if not caller.standings:
-        raise CommandError(
-            "missing_permission", "this token is not for this space", missing_permission="roomJoin", action="session"
-        )
+    caller = _check_is_for(call, space)
     return space, sessions.find_session(space, call.path("session"), caller, kind=kind)
 
 
@@ -141,6 +151,7 @@ def _operations_of(kind: Kind) -> Sequence[Operation]:
                 summary="There is nothing to read here; offers are POSTed.",
                 tag="sessions",
                 answers=[Answer(204, "An endpoint of this kind.")],
+                codes=_LOOK_CODES,
             )
         )
     if kind == "whep":
@@ -152,6 +163,7 @@ def _operations_of(kind: Kind) -> Sequence[Operation]:
                 summary="Whether this is a WHEP endpoint.",
                 tag="sessions",
                 answers=[Answer(200, "It is.")],
+                codes=_LOOK_CODES,
             )
         )
     return made
