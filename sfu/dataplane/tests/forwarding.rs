@@ -197,6 +197,49 @@ fn a_removed_listener_gets_no_further_packet_and_the_others_all() {
 }
 
 #[test]
+fn listeners_come_go_and_change_sides_in_any_order_and_each_hears_what_it_follows() {
+    let mut world = World::new(1);
+    let stages = [world.create_stage(), world.create_stage()];
+    let speakers = stages.map(|stage| world.join_speaker(0, stage).0);
+    // What each listener follows: a stage, nothing, or it is gone.
+    let mut follows: Vec<(usize, Option<usize>)> = Vec::new();
+    let mut state = 12_345u32;
+    for _ in 0..400 {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let (action, choice) = (state >> 28, (state >> 8) as usize);
+        if action < 4 || follows.is_empty() {
+            follows.push((world.join_listener(0, stages[0], 1), Some(0)));
+            continue;
+        }
+        let n = choice % follows.len();
+        let (peer, stage) = (world.clients[follows[n].0].peer, choice % 2);
+        match action {
+            4..8 => {
+                world.command(0, Command::RemovePeer(peer));
+                follows.swap_remove(n);
+            }
+            8..10 => {
+                world.command(0, Command::Unfollow(peer));
+                follows[n].1 = None;
+            }
+            _ => {
+                world.command(0, Command::Follow { peer, stage: stages[stage], excluding: None });
+                follows[n].1 = Some(stage);
+            }
+        }
+        for (stage, speaker) in speakers.into_iter().enumerate() {
+            world.say(speaker, &[stage as u8], 30);
+        }
+        let heard: Vec<_> =
+            (0..world.clients.len()).filter_map(|n| Some((n, world.take_heard(n).pop()?.payload))).collect();
+        let mut expected: Vec<_> = follows.iter().filter_map(|(n, stage)| Some((*n, vec![(*stage)? as u8]))).collect();
+        expected.sort();
+        assert_eq!(heard, expected);
+        assert_eq!(world.count("listeners_now") as usize, expected.len());
+    }
+}
+
+#[test]
 fn a_removed_speaker_is_not_heard() {
     let mut world = World::new(1);
     let stage = world.create_stage();
