@@ -228,6 +228,13 @@ class TestDuplicates:
         assert join(space, "a3", "ana", "whep")[:2] == closed("a1", "ana", "replaced")
         assert [state.session for state in space.session_states()] == ["a2", "a3"]
 
+    def test_a_replaced_listening_session_keeps_the_seat_of_one_promoted_meanwhile(self) -> None:
+        space = Space("lounge", max_speakers=2, max_listening_sessions=1)
+        join(space, "a1", "ana", "whep")
+        space.on_stage_changed("ana", is_on_stage=True)
+        join(space, "a2", "ana", "whep")
+        assert space.state().on_stage == ["ana"]
+
     def test_other_identities_are_untouched(self, space: Space) -> None:
         join(space, "a1", "ana")
         assert ClosePeer("a1") not in join(space, "b1", "ben")
