@@ -11,46 +11,16 @@ cannot make up for.
 Per packet; guarded by `benchmarks/mixer.py`.
 """
 
-from msgspec import Struct
-
 from sfu.audio import rtp
 from sfu.audio.blend import Blend
-from sfu.audio.opus import Opus, Sound
+from sfu.audio.contract import Settings, Totals
+from sfu.audio.opus import Opus
 from sfu.audio.outlet import Outlet
 from sfu.audio.program import Program
 from sfu.audio.voice import Voice
 
 MAX_VOICES = 100
 """As many as a stage may have (`spaces.max_speakers`)."""
-
-
-class Settings(Struct, frozen=True, kw_only=True):
-    sound: Sound = Sound()
-    is_levelled: bool = True
-    """Automatic gain, where several speak."""
-    frames_per_packet: int = 1
-    """2 or 3 for very large audiences: fewer packets, 20 or 40 ms later."""
-    payload_type: int = 111
-
-
-class Totals(Struct):
-    """Of a space, counting up, but for what ends in `_now`."""
-
-    packets_in: int = 0
-    unknown: int = 0
-    late: int = 0
-    lost: int = 0
-    malformed: int = 0
-    concealed_samples: int = 0
-    recovered_samples: int = 0
-    refused: int = 0
-    frames_silence: int = 0
-    frames_voice: int = 0
-    frames_mix: int = 0
-    frames_main: int = 0
-    voices_now: int = 0
-    target_s_now: float = 0.0
-    """The longest of its speakers' jitter buffers'."""
 
 
 class Mixer:

@@ -7,14 +7,10 @@ an address promises the room. Bytes of strangers are decoded here, so this modul
 import ctypes
 from collections.abc import Callable
 from ctypes import byref, c_int, c_int32
-from typing import Literal
 
-from msgspec import Struct
-
+from sfu.audio.contract import Sound
 from sfu.audio.packets import RATE_HZ
 from sfu.errors import Bug
-
-Application = Literal["audio", "voip"]
 
 MAX_ENCODED_BYTES = 1275 + 1
 """One frame with its TOC byte."""
@@ -27,18 +23,6 @@ _RESET = 4028
 
 LOOKAHEAD = 312
 """Samples by which an encoder's output lags behind its input, 6.5 ms; the same for both applications at 48 kHz."""
-
-
-class Sound(Struct, frozen=True, kw_only=True):
-    """How a mix is encoded; the defaults are good for speech and fair for music, in mono."""
-
-    bitrate: int = 48_000
-    complexity: int = 9
-    channels: Literal[1, 2] = 1
-    application: Application = "audio"
-    """`audio` lets libopus tell speech from music by itself (at complexity 7 and more) and choose the mode."""
-    expected_loss_percent: int = 0
-    """Above 0 each packet carries its predecessor once more, coarsely (in-band FEC), at the expense of its own bits."""
 
 
 class Meter:

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from sfu.audio import limiter, packets
 from sfu.audio.blend import Blend
+from sfu.audio.contract import Sound
 from sfu.audio.limiter import Limiter
 from sfu.audio.loudness import SILENCE_DBOV, level_dbov
-from sfu.audio.opus import Encoder, Opus, Sound
+from sfu.audio.opus import Encoder, Opus
 from sfu.audio.outlet import REST_EVERY, Frame
 from sfu.audio.reel import FRAME
 from sfu.audio.voice import Piece, Voice

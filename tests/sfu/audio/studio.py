@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sfu.audio import libopus, packets, rtp
-from sfu.audio.mixer import Mixer, Settings
-from sfu.audio.opus import LOOKAHEAD, Meter, Opus, Sound
+from sfu.audio.contract import Settings, Sound
+from sfu.audio.mixer import Mixer
+from sfu.audio.opus import LOOKAHEAD, Meter, Opus
 from tests.harness.sound import read_sound
 
 Samples = NDArray[np.float32]
