@@ -5,6 +5,8 @@ import { preferences } from "./preferences.js";
 import { spaceId } from "./route.js";
 
 const KEY = "palco.tokens";
+/** Stands for no space: development's tokens are for one, and the lobby only lists. */
+const LOBBY = "lobby";
 
 /**
  * Tokens by space, kept for the life of the tab: they leave the address bar, so that a copied address carries none,
@@ -38,7 +40,8 @@ export class Credentials {
   async source(space, role) {
     const kept = this.#tokens[space];
     if (kept && kept.role === null) return () => kept.token;
-    if (!(await this.isDevelopment())) return null;
+    // The first question is asked for this very space: its answer is both the proof of development and the token.
+    if (!kept && !(await this.#probe(space, role ?? "listener"))) return null;
     return async ({ isRefused }) => {
       const held = this.#tokens[space];
       if (held && !isRefused && (!role || held.role === role)) return held.token;
@@ -47,8 +50,19 @@ export class Credentials {
   }
 
   /** Whether this server hands out tokens by itself: development mode, never production. */
-  async isDevelopment() {
-    this.#isDevelopment ??= this.#ask("lobby", "listener").then(
+  isDevelopment() {
+    return this.#probe(LOBBY, "listener");
+  }
+
+  /** A token that may list spaces: development's, or one whose grant says so. */
+  async lobby() {
+    const listing = Object.entries(this.#tokens).find(([, { token }]) => claims(token).video?.roomList);
+    if (listing) return await this.source(listing[0]);
+    return (await this.isDevelopment()) ? await this.source(LOBBY) : null;
+  }
+
+  async #probe(space, role) {
+    this.#isDevelopment ??= this.#ask(space, role).then(
       () => true,
       (error) => {
         if (error.status === 0) this.#isDevelopment = null;
@@ -56,13 +70,6 @@ export class Credentials {
       },
     );
     return await this.#isDevelopment;
-  }
-
-  /** A token that may list spaces: development's, or one whose grant says so. */
-  async lobby() {
-    const listing = Object.entries(this.#tokens).find(([, { token }]) => claims(token).video?.roomList);
-    if (listing) return await this.source(listing[0]);
-    return (await this.isDevelopment()) ? await this.source("lobby") : null;
   }
 
   async #ask(space, role) {
@@ -91,16 +98,21 @@ function read() {
   }
 }
 
-/** In development a tab is a person, so that one browser can play several. Readable: lists show it as it is. */
+/**
+ * In development a tab is a person, so that one browser can play several; by another name it is another person.
+ * Made of the name, because lists show it as it is.
+ */
 function ownIdentity() {
-  const made = spaceId(preferences.name || "guest", crypto.getRandomValues(new Uint16Array(1))[0].toString(36));
+  const { name } = preferences;
+  const made = { name, identity: spaceId(name || "guest", crypto.getRandomValues(new Uint16Array(1))[0].toString(36)) };
   try {
-    const kept = sessionStorage.getItem("palco.identity") ?? made;
-    sessionStorage.setItem("palco.identity", kept);
-    return kept;
+    const kept = JSON.parse(sessionStorage.getItem("palco.identity") ?? "{}");
+    if (kept.name === name) return kept.identity;
+    sessionStorage.setItem("palco.identity", JSON.stringify(made));
   } catch {
-    return made;
+    // Storage forbidden: another person with every token, which development can bear.
   }
+  return made.identity;
 }
 
 /**

@@ -103,7 +103,9 @@ function route() {
 }
 
 applyTheme();
-await speak(choose([preferences.language, ...navigator.languages].filter(Boolean)));
+const { space: asked } = parseFragment(location.hash);
+// Words and token are fetched side by side: sound is what people wait for.
+await Promise.all([speak(choose([preferences.language, ...navigator.languages].filter(Boolean))), asked && credentials.source(asked)]);
 window.addEventListener("hashchange", route);
 listenForTokens(({ token, space }) => {
   if (parseFragment(location.hash).space) return; // nobody is moved out of the space that they are in

@@ -11,7 +11,6 @@
  * @property {number} down_kbps
  * @property {number} up_kbps
  * @property {number} slotsHeard slots with packets since the previous summary
- * @property {number} slots
  * @property {string} cipher
  * @property {object} totals what the next call takes as `previous`
  */
@@ -55,7 +54,6 @@ export function summarise(report, previous = null) {
     down_kbps: (8 * since("bytesDown")) / elapsed_s / 1000,
     up_kbps: (8 * since("bytesUp")) / elapsed_s / 1000,
     slotsHeard: Object.entries(totals.perSlot).filter(([id, count]) => count > (previous?.perSlot[id] ?? 0)).length,
-    slots: inbound.length,
     cipher: transport?.srtpCipher ?? "",
     totals,
   };

@@ -19,9 +19,9 @@ const MOST_AFLOAT = 28;
 /** A second's worth of reactions is spread over the second. */
 const SPREAD_MS = 900;
 
-/** They rise in the wings, left and right of the faces: 6 to 24 % and 72 to 90 % of the width. Pure. */
+/** They rise in the wings, left and right of the faces: 6 to 22 % and 68 to 84 % of the width. Pure. */
 function lane(random) {
-  return Math.round(random < 0.5 ? 6 + random * 36 : 72 + (random - 0.5) * 36);
+  return Math.round(random < 0.5 ? 6 + random * 32 : 68 + (random - 0.5) * 32);
 }
 
 /** @returns {{element: HTMLElement, show: (counts: Record<string, number>) => void, showOwn: (emoji: string) => void}} */

@@ -31,10 +31,11 @@ export function statistics(client) {
   let previous = null;
   const look = async () => {
     const report = element.open ? await client.media?.report() : null;
-    if (!report) return;
+    if (!report || !client.media) return;
     const summary = summarise(report, previous);
     previous = summary.totals;
-    for (const [key, describe] of Object.entries(ROWS)) setText(values[key], describe({ ...summary, sends: client.media?.sends }));
+    const { sends, tracks } = client.media;
+    for (const [key, describe] of Object.entries(ROWS)) setText(values[key], describe({ ...summary, sends, slots: tracks.length }));
   };
   const timer = setInterval(look, EVERY_MS);
   element.addEventListener("toggle", look);
