@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from benchmarks.servers import Server
 from benchmarks.palco import Palco
+from benchmarks.servers import Server
 
 SERVERS: dict[str, Callable[[], Server]] = {
     "palco": Palco,

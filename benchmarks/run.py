@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import load, measure, namespace
-from benchmarks.servers import Running, Server
 from benchmarks.results import Ceiling, Row
 from benchmarks.scenarios import Scenario
 from benchmarks.screen import Screen
+from benchmarks.servers import Running, Server
 
 
 @dataclass(frozen=True, kw_only=True)
