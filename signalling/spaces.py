@@ -29,6 +29,7 @@ from signalling.participants import Admission, Joiner, Participant, Session, joi
 from signalling.permissions import Role
 from signalling.records import ExclusionRecord, SpaceRecord, StandingRecord
 from signalling.resources import Counts, Nothing, ParticipantResource, SnapshotEvent, SpaceResource, You, space_resource
+from signalling.roster import Roster
 from signalling.showing import Showing
 from signalling.standings import Standings
 
@@ -47,8 +48,7 @@ class Space:
         self.record = record
         self._standings = Standings(record.space, standings, exclusions)
         self._sessions_per_identity = sessions_per_identity
-        self._participants: dict[str, Participant] = {}
-        self._sessions: dict[str, Session] = {}
+        self._roster = Roster(self._standings)
         self._showing = Showing()
 
     # What there is to see
@@ -66,28 +66,28 @@ class Space:
         return self._showing.wakes_at_s
 
     def session(self, session: str) -> Session | None:
-        return self._sessions.get(session)
+        return self._roster.session(session)
 
     def on_stage(self) -> list[str]:
-        """Who may be heard now, hidden ones included."""
-        return [participant.identity for participant in self._participants.values() if self._is_on_stage(participant)]
+        """Who may be heard now, hidden ones included, in the order of their coming on stage."""
+        return self._roster.on_stage()
 
     def counts(self) -> Counts:
-        speakers = len(self.on_stage())
-        return Counts(speakers=speakers, listeners=len(self._participants) - speakers)
+        speakers = len(self._roster.on_stage())
+        return Counts(speakers=speakers, listeners=len(self._roster) - speakers)
 
     def resource(self) -> SpaceResource:
         return space_resource(self.record, self.counts())
 
     def participants(self) -> list[ParticipantResource]:
         """Everyone but the hidden: moderators and speakers first, then the others as they came."""
-        visible = [person for person in self._participants.values() if person.is_present and not person.is_hidden]
+        visible = [person for person in self._roster if person.is_present and not person.is_hidden]
         resources = [self._showing.with_level(self._resource_of(person)) for person in visible]
         return sorted(resources, key=lambda resource: resource.role == "listener")
 
     def participant(self, identity: str) -> ParticipantResource:
         """As moderators see it, hidden or not. Raises CommandError `unknown_participant`."""
-        return self._showing.with_level(self._resource_of(self._participant(identity)))
+        return self._showing.with_level(self._resource_of(self._roster.present(identity)))
 
     def given_role(self, identity: str) -> Role | None:
         """What a moderator gave or took; None where the token alone counts."""
@@ -95,7 +95,7 @@ class Space:
 
     def role_of(self, identity: str) -> Role:
         """The rank of `identity` as a target of moderation, here or not."""
-        if participant := self._participants.get(identity):
+        if participant := self._roster.find(identity):
             return self._role_of(participant)
         return "host" if identity == self.record.host else self.given_role(identity) or "listener"
 
@@ -119,18 +119,18 @@ class Space:
         self.check_admission(joiner.identity, joiner.issued_at_s)
         if joiner.kind == "whip" and self.given_role(joiner.identity) == "listener":
             raise CommandError("not_on_stage", "a moderator moved you to the audience; raise your hand to speak again")
-        present = self._participants.get(joiner.identity)
+        present = self._roster.find(joiner.identity)
         if present and len(present.sessions) >= self._sessions_per_identity:
             raise CommandError(
                 "too_many_sessions",
                 f"{joiner.identity!r} has {len(present.sessions)} sessions here; close one first",
                 limit=self._sessions_per_identity,
             )
-        was_on_stage = present is not None and self._is_on_stage(present)
-        participant = self._enter(joiner, session=session, joined_at_s=now_s)
-        is_on_stage = self._is_on_stage(participant)
-        if is_on_stage and not was_on_stage and len(self.on_stage()) > self.record.max_speakers:
-            self._drop(session)
+        was_on_stage = self._roster.is_on_stage(joiner.identity)
+        participant = self._roster.enter(joiner, session=session, joined_at_s=now_s)
+        is_on_stage = self._roster.is_on_stage(joiner.identity)
+        if is_on_stage and not was_on_stage and len(self._roster.on_stage()) > self.record.max_speakers:
+            self._roster.drop(session)
             raise self._stage_full()
         participant.is_told_on_stage = is_on_stage
         return Admission(
@@ -141,7 +141,7 @@ class Space:
 
     def on_session_opened(self, session: str, *, ufrag: str, now_s: float) -> list[Effect]:
         """The sfu has it. A session that was removed in between is closed again."""
-        opened = self._sessions.get(session)
+        opened = self._roster.session(session)
         if opened is None:
             return [Tell(CloseSession(session))]
         opened.ufrag = ufrag
@@ -149,29 +149,29 @@ class Space:
         return self._settle([opened.identity], now_s, is_arrival=True)
 
     def on_session_connected(self, session: str, now_s: float) -> list[Effect]:
-        if connected := self._sessions.get(session):
+        if connected := self._roster.session(session):
             connected.is_connected = True
             return self._settle([connected.identity], now_s)
         return []
 
     def on_ice_restarted(self, session: str, *, ufrag: str, remote_ufrag: str) -> list[Effect]:
-        if restarted := self._sessions.get(session):
+        if restarted := self._roster.session(session):
             restarted.ufrag = ufrag
             restarted.remote_ufrag = remote_ufrag
         return []
 
     def on_session_closed(self, session: str, now_s: float) -> list[Effect]:
         """Also for one that the sfu refused to open."""
-        closed = self._sessions.get(session)
+        closed = self._roster.session(session)
         if closed is None:
             return []
-        self._drop(session)
+        self._roster.drop(session)
         return self._settle([closed.identity], now_s)
 
     # Moderation
 
     def on_mute(self, identity: str, *, is_muted: bool, now_s: float) -> list[Effect]:
-        self._participant(identity)
+        self._roster.present(identity)
         return self._mute([identity], is_muted=is_muted, now_s=now_s)
 
     def on_mute_all(self, identities: Sequence[str], now_s: float) -> list[Effect]:
@@ -180,25 +180,24 @@ class Space:
 
     def on_promote(self, identity: str, role: Role, now_s: float) -> list[Effect]:
         """On stage, as speaker or cohost. Raises CommandError `stage_full`, `unknown_participant`."""
-        participant = self._participant(identity)
-        others = sum(1 for person in self.on_stage() if person != identity)
-        if not self._is_on_stage(participant) and others >= self.record.max_speakers:
+        participant = self._roster.present(identity)
+        if not self._roster.is_on_stage(identity) and len(self._roster.on_stage()) >= self.record.max_speakers:
             raise self._stage_full()
         participant.has_raised_hand = False
         participant.is_invited = False
-        return [self._standings.give(identity, role), *self._settle([identity], now_s)]
+        return [self._give(identity, role), *self._settle([identity], now_s)]
 
     def on_demote(self, identity: str, now_s: float) -> list[Effect]:
         """Back to the audience: heard no more, whatever the token says, until promoted."""
-        self._participant(identity)
-        return [self._standings.give(identity, "listener"), *self._settle([identity], now_s)]
+        self._roster.present(identity)
+        return [self._give(identity, "listener"), *self._settle([identity], now_s)]
 
     def on_invite(self, identity: str) -> list[Effect]:
-        self._participant(identity).is_invited = True
+        self._roster.present(identity).is_invited = True
         return [Notify(identity, "you.invited", Nothing())]
 
     def on_accept(self, identity: str, now_s: float) -> list[Effect]:
-        if not self._participant(identity).is_invited:
+        if not self._roster.present(identity).is_invited:
             raise CommandError("not_invited", "nobody invited you to the stage; raise your hand to ask")
         return self.on_promote(identity, "speaker", now_s)
 
@@ -208,24 +207,24 @@ class Space:
         Whoever has left can still be blocked, but not removed.
         """
         if not is_block and not self._standings.is_excluded(identity):
-            self._participant(identity)
+            self._roster.present(identity)
         effects: list[Effect] = [
             Tell(RemoveParticipant(self.id, identity)),
             self._standings.exclude(identity, is_block=is_block, now_s=now_s),
         ]
         if self.given_role(identity) is not None:
-            effects.append(self._standings.give(identity, None))
-        if participant := self._participants.get(identity):
+            effects.append(self._give(identity, None))
+        if participant := self._roster.find(identity):
             for session in list(participant.sessions):
-                self._drop(session)
+                self._roster.drop(session)
         effects += self._settle([identity], now_s)
         return [*effects, Notify(identity, "you.removed", Nothing()), Eject(identity)]
 
     # The audience
 
     def on_hand(self, identity: str, *, is_raised: bool, now_s: float) -> list[Effect]:
-        participant = self._participant(identity)
-        participant.has_raised_hand = is_raised and not self._is_on_stage(participant)
+        participant = self._roster.present(identity)
+        participant.has_raised_hand = is_raised and not self._roster.is_on_stage(identity)
         return self._settle([identity], now_s)
 
     def on_reaction(self, emoji: str, now_s: float) -> list[Effect]:
@@ -244,8 +243,8 @@ class Space:
 
     def on_end(self, now_s: float) -> list[Effect]:
         self.record = msgspec.structs.replace(self.record, ended_at_s=now_s)
-        for session in list(self._sessions):
-            self._drop(session)
+        for session in self._roster.sessions():
+            self._roster.drop(session.session)
         ending = Announce("space.ended", self.resource())
         return [Tell(CloseSpace(self.id)), KeepSpace(self.record), ending, Eject(None)]
 
@@ -269,25 +268,25 @@ class Space:
         if is_first:
             effects += self._standings.mute(state.muted, is_muted=True)
         reported = {session.session: session for session in sessions}
-        gone = [session for session in self._sessions.values() if session.session not in reported]
+        gone = [session for session in self._roster.sessions() if session.session not in reported]
         for session in gone:
-            self._drop(session.session)
+            self._roster.drop(session.session)
         for report in reported.values():
             effects += self._reconcile_session(report, is_first=is_first)
-        for participant in self._participants.values():
+        for participant in self._roster:
             participant.is_told_on_stage = participant.identity in state.on_stage
         effects += self._reconcile_mutes(set(state.muted))
-        return effects + self._settle({*self._participants, *(session.identity for session in gone)}, now_s)
+        touched = [*(person.identity for person in self._roster), *(session.identity for session in gone)]
+        return effects + self._settle(dict.fromkeys(touched), now_s)
 
     def _reconcile_session(self, report: SessionState, *, is_first: bool) -> list[Effect]:
-        known = self._sessions.get(report.session)
+        known = self._roster.session(report.session)
         if known is None:
             found = joiner_of(report) if is_first else None
             if found is None or not self._standings.admits(found[0].identity, found[0].issued_at_s):
                 return [Tell(CloseSession(report.session))]
             joiner, joined_at_s = found
-            self._enter(joiner, session=report.session, joined_at_s=joined_at_s)
-            known = self._sessions[report.session]
+            known = self._roster.enter(joiner, session=report.session, joined_at_s=joined_at_s).sessions[report.session]
         known.is_open = True
         known.is_connected = report.is_connected
         known.ufrag = report.ufrag
@@ -308,21 +307,12 @@ class Space:
     def _role_of(self, participant: Participant) -> Role:
         return participant.role(self.given_role(participant.identity))
 
-    def _is_on_stage(self, participant: Participant) -> bool:
-        return participant.is_on_stage(self.given_role(participant.identity))
-
     def _is_visible(self, identity: str) -> bool:
-        participant = self._participants.get(identity)
+        participant = self._roster.find(identity)
         return participant is not None and not participant.is_hidden
 
-    def _participant(self, identity: str) -> Participant:
-        participant = self._participants.get(identity)
-        if participant is None or not participant.is_present:
-            raise CommandError("unknown_participant", f"{identity!r} is not in this space", identity=identity)
-        return participant
-
     def _you(self, identity: str, role: Role) -> You:
-        participant = self._participants.get(identity)
+        participant = self._roster.find(identity)
         live = self._role_of(participant) if participant else role
         return You(identity=identity, role=live, is_muted=self._standings.is_muted(identity))
 
@@ -335,21 +325,10 @@ class Space:
 
     # What changes
 
-    def _enter(self, joiner: Joiner, *, session: str, joined_at_s: float) -> Participant:
-        opening = joiner.session(session)
-        participant = self._participants.setdefault(
-            joiner.identity, Participant(identity=joiner.identity, joined_at_s=joined_at_s)
-        )
-        participant.sessions[session] = opening
-        self._sessions[session] = opening
-        return participant
-
-    def _drop(self, session: str) -> None:
-        dropped = self._sessions.pop(session)
-        participant = self._participants[dropped.identity]
-        del participant.sessions[session]
-        if not participant.sessions:
-            del self._participants[dropped.identity]
+    def _give(self, identity: str, role: Role | None) -> Effect:
+        decided = self._standings.give(identity, role)
+        self._roster.reseat(identity)
+        return decided
 
     def _mute(self, identities: Sequence[str], *, is_muted: bool, now_s: float) -> list[Effect]:
         effects: list[Effect] = [*self._standings.mute(identities, is_muted=is_muted)]
@@ -363,7 +342,7 @@ class Space:
         """Tells the sfu, the watchers and the participants themselves what has become different about `identities`."""
         effects: list[Effect] = []
         for identity in identities:
-            participant = self._participants.get(identity)
+            participant = self._roster.find(identity)
             if participant is None or not participant.is_present:
                 effects += self._showing.on_participant(identity, None, is_arrival=False)
                 continue
@@ -375,7 +354,7 @@ class Space:
         return effects
 
     def _settle_stage(self, participant: Participant) -> list[Effect]:
-        is_on_stage = self._is_on_stage(participant)
+        is_on_stage = self._roster.is_on_stage(participant.identity)
         if participant.is_told_on_stage == is_on_stage:
             return []
         participant.is_told_on_stage = is_on_stage

@@ -12,6 +12,7 @@ import msgspec
 from sqlalchemy import (
     Boolean,
     Column,
+    Executable,
     Float,
     Integer,
     MetaData,
@@ -137,6 +138,9 @@ class DatabaseStore:
 
     def __init__(self, url: str) -> None:
         self._engine = _engine_for(url)
+        self._upserts = {
+            table.name: _upsert_into(table, self._engine.dialect.name) for table in (_standings, _exclusions)
+        }
 
     async def open(self) -> None:
         try:
@@ -192,12 +196,17 @@ class DatabaseStore:
         return [_plain(row) for row in rows]
 
     async def _upsert(self, table: Table, row: Mapping[str, Any]) -> None:
-        flavour = postgresql if self._engine.dialect.name == "postgresql" else sqlite
-        statement = flavour.insert(table).values(**row)
-        keys = [column.name for column in table.primary_key]
-        changed = {name: statement.excluded[name] for name in row if name not in keys}
         async with self._engine.begin() as connection:
-            await connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed))
+            await connection.execute(self._upserts[table.name], row)
+
+
+def _upsert_into(table: Table, dialect: str) -> Executable:
+    """Inserts a row, or replaces the one of the same key."""
+    statement = (postgresql if dialect == "postgresql" else sqlite).insert(table)
+    keys = [column.name for column in table.primary_key]
+    changed = {column.name: statement.excluded[column.name] for column in table.columns if column.name not in keys}
+    upsert: Executable = statement.on_conflict_do_update(index_elements=keys, set_=changed)
+    return upsert
 
 
 def _row(record: SpaceRecord | StandingRecord | ExclusionRecord) -> dict[str, Any]:
