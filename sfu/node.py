@@ -90,6 +90,7 @@ class Node:
         self._spaces: dict[str, Space] = {}
         self._home: dict[str, Space] = {}
         self._is_draining = False
+        self._is_overloaded = False
         self._table: Mapping[type[Command], Callable[[Any], Outcome]] = {
             Hello: self._hello,
             OpenSpace: self._open_space,
@@ -115,6 +116,10 @@ class Node:
             muted=sum(len(space.state().muted) for space in self._spaces.values()),
             sessions=Counter((state.kind, "connected" if state.is_connected else "joining") for state in states),
         )
+
+    def on_strain(self, *, is_overloaded: bool) -> None:
+        """Who is in stays; who comes is refused while the workers do not keep up."""
+        self._is_overloaded = is_overloaded
 
     def load(self) -> Load:
         """Whether another session would be taken."""
@@ -232,7 +237,8 @@ class Node:
     def _reason_to_refuse(self) -> str:
         if self._is_draining:
             return "draining"
-        return "overloaded" if len(self._home) >= self._limits.max_sessions else ""
+        is_full = self._is_overloaded or len(self._home) >= self._limits.max_sessions
+        return "overloaded" if is_full else ""
 
     def _check_room(self) -> None:
         if reason := self._reason_to_refuse():

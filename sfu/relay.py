@@ -37,6 +37,7 @@ from sfu.handshakes import Effect as DtlsEffect
 from sfu.handshakes import Handshakes
 from sfu.node import Node
 from sfu.performer import Performer
+from sfu.strain import Strain
 from sfu.tally import Tally
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ class Relay:
         self._performer = performer
         self._tally = tally
         self._tell_signalling = announce
+        self._strain = Strain()
         self._awaiting: dict[int, Callable[[], None]] = {}
         self._dtls: deque[tuple[int, bytes]] = deque()
         self._is_dtls_due = False
@@ -97,6 +99,9 @@ class Relay:
         self._dataplane.close()
 
     def load(self) -> Load:
+        """Asked for once a second; that is also when the workers' lateness is looked at."""
+        self._strain.on_counters(self._dataplane.counters())
+        self._node.on_strain(is_overloaded=self._strain.is_overloaded)
         return self._node.load()
 
     def obey(self, command: Command, reply: Callable[[Answer], None]) -> None:

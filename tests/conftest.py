@@ -6,11 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from tests.harness.processes import Palco
 from tests.harness.room import Room
 
 MISSING = "NOT TESTED HERE"
+
+settings.register_profile("palco", deadline=None)  # how long an example takes says more of the machine than of us
+settings.load_profile("palco")
 
 
 @pytest.fixture(scope="session")

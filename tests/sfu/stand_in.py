@@ -16,6 +16,8 @@ class StandIn:
         self.dtls: list[tuple[int, bytes]] = []
         self.breaks_on: str | None = None
         """The name of a call that raises, as a bug of ours would."""
+        self.forwarded = {"forward_le_1ms": 0, "forward_le_inf": 0}
+        """What its one worker has counted."""
         self._ids = itertools.count(1)
         self._tickets = itertools.count(1)
         self._pending: list[int] = []
@@ -57,6 +59,9 @@ class StandIn:
     def barrier(self) -> int:
         self._pending.append(ticket := next(self._tickets))
         return ticket
+
+    def counters(self) -> list[dict[str, int]]:
+        return [dict(self.forwarded)]
 
     def create_peer(self, worker: int, *, ufrag: str, pwd: str) -> int:
         return self._make("create_peer", worker, ufrag, pwd)

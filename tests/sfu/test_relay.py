@@ -270,3 +270,12 @@ class TestEvents:
         assert isinstance(answer, Refused)
         assert desk.dataplane.told("remove_peer") == [(2,)]
         assert desk.relay.load() == Load(accepts=True, reason="", sessions=0)
+
+    async def test_a_worker_that_does_not_keep_up_takes_no_more_and_loses_nobody(self, desk: Desk) -> None:
+        desk.join("s1", "ana")
+        desk.dataplane.forwarded["forward_le_inf"] = 100
+        assert desk.relay.load() == Load(accepts=False, reason="overloaded", sessions=1)
+        (answer,) = desk.command(open_session("s2", "ben"))
+        assert isinstance(answer, Refused)
+        assert answer.code == "overloaded"
+        assert desk.dataplane.told("remove_peer") == []

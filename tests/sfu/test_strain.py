@@ -1,0 +1,68 @@
+"""New listeners are refused while packets are late, and not for a while after; who is in is not asked."""
+
+from sfu.strain import CALM_SAMPLES, Strain
+
+
+class Worker:
+    """What one worker has counted so far."""
+
+    def __init__(self) -> None:
+        self.counters = {"forward_le_1ms": 0, "forward_le_20ms": 0, "forward_le_inf": 0, "turns": 0}
+
+    def forward(self, *, in_time: int, late: int) -> None:
+        self.counters["forward_le_1ms"] += in_time
+        self.counters["forward_le_inf"] += late
+
+
+def test_a_server_that_forwards_in_time_is_not_overloaded() -> None:
+    worker, strain = Worker(), Strain()
+    for _ in range(3):
+        worker.forward(in_time=1000, late=9)
+        strain.on_counters([worker.counters])
+        assert not strain.is_overloaded
+
+
+def test_one_packet_in_twenty_late_is_an_overload() -> None:
+    worker, strain = Worker(), Strain()
+    worker.forward(in_time=950, late=50)
+    strain.on_counters([worker.counters])
+    assert strain.is_overloaded
+
+
+def test_only_what_is_new_since_the_last_sample_counts() -> None:
+    worker, strain = Worker(), Strain()
+    worker.forward(in_time=1_000_000, late=0)
+    strain.on_counters([worker.counters])
+    worker.forward(in_time=90, late=10)
+    strain.on_counters([worker.counters])
+    assert strain.is_overloaded
+
+
+def test_an_overload_ends_only_after_a_calm_while() -> None:
+    worker, strain = Worker(), Strain()
+    worker.forward(in_time=0, late=10)
+    strain.on_counters([worker.counters])
+    for _ in range(CALM_SAMPLES - 1):
+        worker.forward(in_time=100, late=0)
+        strain.on_counters([worker.counters])
+        assert strain.is_overloaded
+    worker.forward(in_time=97, late=3)  # neither calm nor overloaded: the count begins anew
+    strain.on_counters([worker.counters])
+    for _ in range(CALM_SAMPLES):
+        assert strain.is_overloaded
+        strain.on_counters([worker.counters])
+    assert not strain.is_overloaded
+
+
+def test_the_worst_worker_decides() -> None:
+    busy, idle, strain = Worker(), Worker(), Strain()
+    busy.forward(in_time=9, late=1)
+    idle.forward(in_time=1000, late=0)
+    strain.on_counters([idle.counters, busy.counters])
+    assert strain.is_overloaded
+
+
+def test_nothing_forwarded_is_no_overload() -> None:
+    strain = Strain()
+    strain.on_counters([Worker().counters, Worker().counters])
+    assert not strain.is_overloaded
