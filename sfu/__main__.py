@@ -24,6 +24,7 @@ from sfu.certificate import make_certificate
 from sfu.contract.config import Config, ConfigError, load_config
 from sfu.contract.log import set_up_logging
 from sfu.contract.messages import Candidate
+from sfu.contract.systemd import told_to_systemd
 from sfu.control import Control
 from sfu.errors import StartError
 from sfu.handshake import DtlsContexts
@@ -104,7 +105,8 @@ async def _serve(config: Config, dataplane: Dataplane, stopping: asyncio.Event) 
             await serve_metrics(registry, host=config.metrics.bind_address, port=config.metrics.sfu_port)
         await control.listen(relay)
         log.info("ready", node=name, udp_ports=config.rtc.udp_ports, node_ips=config.rtc.node_ips)
-        await stopping.wait()
+        async with told_to_systemd(os.environ):
+            await stopping.wait()
         log.info("stopping", sessions=node.load().sessions)
     finally:
         await control.close()

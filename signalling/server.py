@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import signal
 import socket
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import uvicorn
 import uvloop
 
 from sfu.contract.config import Config
+from sfu.contract.systemd import told_to_systemd
 from signalling import logs
 from signalling.app import Signalling
 from signalling.metrics import Metrics
@@ -75,6 +77,11 @@ class Server(uvicorn.Server):
         finally:
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.remove_signal_handler(number)
+
+    async def main_loop(self) -> None:
+        # Begins when the sockets take connections and ends when a signal has come.
+        async with told_to_systemd(os.environ):
+            await super().main_loop()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         # The event streams first: uvicorn would wait for them, and they for it.
