@@ -8,14 +8,13 @@ counted to nobody. Each peer runs in the configuration that is fastest for the j
 import contextlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from benchmarks.peers.process import Child
+from benchmarks.servers import Server, Space
 
-ROOM = "bench"
-"""The room of `Running.whip_url` and `whep_url`; another name as last path segment is another room."""
-
-CACHE = Path.home() / ".cache" / "palco-bench"
+CACHE: Final = Path.home() / ".cache" / "palco-bench"
+"""Where peers are built; outside the tree, so that no clone has to do it again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,13 +27,15 @@ class Running:
     token: str = "benchmark"
     children: list[Child] = field(repr=False)
 
-    @property
-    def whip_url(self) -> str:
-        return f"{self.base_url}/whip/{ROOM}"
-
-    @property
-    def whep_url(self) -> str:
-        return f"{self.base_url}/whep/{ROOM}"
+    async def open_space(self, name: str) -> Space:
+        """Peers make their rooms when the first speaker comes."""
+        return Space(
+            whip_url=f"{self.base_url}/whip/{name}",
+            whep_url=f"{self.base_url}/whep/{name}",
+            speaker_token=lambda _: self.token,
+            listener_token=lambda _: self.token,
+            sections=self.sections,
+        )
 
     async def stop(self) -> None:
         """Ends its processes, the gateway first, so that it does not report a server that went away."""
@@ -42,21 +43,11 @@ class Running:
             await child.stop()
 
 
-class Peer(Protocol):
-    """A server to measure: how to tell whether it is here, how to get it, how to start it."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def how_to_install(self) -> str:
-        """One sentence, for whoever misses it in the tables."""
-
-    def version(self) -> str | None:
-        """None where it is not installed."""
+class Peer(Server, Protocol):
+    """A server to measure that can be installed from here."""
 
     async def install(self) -> None:
-        """Fetches and builds it. Raises `benchmarks.peers.process.SetupError` where that cannot be done."""
+        """Fetches and builds what is missing of it. Raises `benchmarks.peers.process.SetupError` where it cannot."""
 
     async def start(self, workdir: Path, cpu: int, *, speakers: int) -> Running:
         """Runs the server on `cpu` alone, its logs in `workdir` (which exists), ready for `speakers` in each room."""

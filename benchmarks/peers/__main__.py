@@ -20,12 +20,11 @@ async def install(peers: list[Peer]) -> int:
     missing = 0
     for number, peer in enumerate(peers, 1):
         place, began_s = f"[{number}/{len(peers)}] {peer.name}", time.monotonic()
-        if peer.version() is None:
-            print(f"{place}: installing", flush=True)
-            try:
-                await peer.install()
-            except SetupError as reason:
-                print(f"{place}: not installed: {reason}")
+        print(f"{place}: installing what is missing", flush=True)
+        try:
+            await peer.install()
+        except SetupError as reason:
+            print(f"{place}: {reason}")
         version = peer.version()
         missing += version is None
         print(f"{place}: {version or 'missing'} ({time.monotonic() - began_s:.0f} s)", flush=True)

@@ -2,7 +2,8 @@
 
 `streaming`: speakers are forwarded as plain RTP to a mountpoint that the audience watches. `videoroom`: the audience
 subscribes to the speakers. Fastest on one core, as measured: one event loop shared by all instead of a thread for each
-listener, ICE-lite, no header extensions, no admin or event interfaces, only the plugins in use loaded.
+listener, ICE-lite, no header extensions, no admin or event interfaces, only the plugins in use loaded, and libsrtp
+with OpenSSL's ciphers where `benchmarks.peers.libsrtp` was built.
 """
 
 import os
@@ -13,7 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
-from benchmarks.peers import Running, started
+from benchmarks.peers import Running, libsrtp, started
 from benchmarks.peers import process as processes
 
 EVENT_LOOPS = 1
@@ -57,22 +58,22 @@ class Janus:
 
     def __init__(self, plugin: Literal["streaming", "videoroom"]) -> None:
         self._plugin = plugin
-
-    @property
-    def name(self) -> str:
-        return f"janus-{self._plugin}"
+        self.name = f"janus-{plugin}"
 
     def version(self) -> str | None:
         if shutil.which(JANUS) is None:
             return None
         said = subprocess.run([JANUS, "--version"], capture_output=True, text=True, check=False).stdout
         found = re.search(r"\((\d[\d.]*)\)", said)
-        return found[1] if found else "unknown"
+        version = found[1] if found else "unknown"
+        return f"{version} (libsrtp on OpenSSL)" if libsrtp.SHARED.exists() else version
 
     async def install(self) -> None:
-        if os.geteuid() != 0 or shutil.which("apt-get") is None:
-            raise processes.SetupError(self.how_to_install)
-        await processes.run(["apt-get", "install", "--yes", "--no-install-recommends", JANUS])
+        if shutil.which(JANUS) is None:
+            if os.geteuid() != 0 or shutil.which("apt-get") is None:
+                raise processes.SetupError(self.how_to_install)
+            await processes.run(["apt-get", "install", "--yes", "--no-install-recommends", JANUS])
+        await libsrtp.build()
 
     async def start(self, workdir: Path, cpu: int, *, speakers: int) -> Running:
         port, janus_port = processes.free_port(), processes.free_port()
@@ -85,7 +86,7 @@ class Janus:
             port=janus_port,
             cpus=[cpu],
             workdir=workdir,
-            environment={"LD_PRELOAD": str(shim)},
+            environment={"LD_PRELOAD": str(shim), "LD_LIBRARY_PATH": str(libsrtp.FOLDER)},
         )
         running = Running(pids=[server.pid], base_url=f"http://127.0.0.1:{port}", sections=speakers, children=[server])
         await started([server], running)

@@ -52,6 +52,8 @@ class LiveKit:
         return found[1] if found else "unknown"
 
     async def install(self) -> None:
+        if self.version() == VERSION.removeprefix("v"):
+            return
         if shutil.which("go") is None:
             raise processes.SetupError("Go is not installed")
         await processes.run(

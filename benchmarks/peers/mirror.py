@@ -22,10 +22,8 @@ class Side:
 
     @classmethod
     def of(cls, offer: str) -> "Side":
-        """The offer is of one bundle: what its first section says, or the session, holds for all."""
-        lines = [line for line in offer.splitlines() if _name(line) in TRANSPORT]
-        kept = {(_name(line), line if _name(line) == "candidate" else ""): line for line in reversed(lines)}
-        return cls(tuple(reversed(kept.values())))
+        """The offer is of one bundle: each section repeats the same lines."""
+        return cls(tuple(dict.fromkeys(line for line in offer.splitlines() if _name(line) in TRANSPORT)))
 
 
 def answer(
