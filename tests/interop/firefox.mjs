@@ -12,6 +12,8 @@ const browser = await puppeteer.launch({
     "media.navigator.streams.fake": true,
     "media.navigator.permission.disabled": true,
     "media.navigator.audio.fake_frequency": Number(tone),
+    // Who may not use the microphone is given the default route's address alone, which does not lead to loopback.
+    "permissions.default.microphone": 1,
     "media.peerconnection.ice.loopback": true,
     "media.peerconnection.ice.obfuscate_host_addresses": false,
     "media.autoplay.default": 0,

@@ -19,7 +19,6 @@ SPEAK = (
     "webrtcbin name=peer bundle-policy=max-bundle audiotestsrc is-live=true wave=sine freq={tone} volume=0.5 "
     "! audio/x-raw,rate=48000,channels=1 ! opusenc bitrate=64000 ! rtpopuspay pt=111 ! " + OPUS + " ! peer."
 )
-HEAR = "webrtcbin name=peer bundle-policy=max-bundle"
 PCM = "audio/x-raw,format=S16LE,rate=48000,channels=1"
 DECODE = f"rtpopusdepay ! opusdec ! audioconvert ! audioresample ! {PCM} ! fdsink fd=1"
 
@@ -29,10 +28,17 @@ class Client:
 
     def __init__(self, mode: str, endpoint: str, token: str, tone: str) -> None:
         self._endpoint, self._token = endpoint, token
-        self._pipeline = Gst.parse_launch((SPEAK if mode == "speak" else HEAR).format(tone=tone))
-        self._peer = self._pipeline.get_by_name("peer")
-        # libnice leaves loopback out unless it is told the address.
-        self._peer.get_property("ice-agent").emit("add-local-ip-address", "127.0.0.1")
+        if mode == "speak":
+            self._pipeline = Gst.parse_launch(SPEAK.format(tone=tone))
+            self._peer = self._pipeline.get_by_name("peer")
+        else:
+            self._pipeline = Gst.Pipeline.new("client")
+            self._peer = Gst.ElementFactory.make("webrtcbin", "peer")
+            self._peer.set_property("bundle-policy", GstWebRTC.WebRTCBundlePolicy.MAX_BUNDLE)
+            self._pipeline.add(self._peer)
+        # libnice leaves loopback out unless it is told the address. webrtcbin 1.22 gives its agent away uncounted.
+        self._agent = self._peer.get_property("ice-agent").ref()
+        self._agent.emit("add-local-ip-address", "127.0.0.1")
         self._peer.connect("notify::ice-gathering-state", self._on_gathering)
         self._peer.connect("pad-added", self._on_pad)
         if mode == "speak":
@@ -48,7 +54,8 @@ class Client:
         peer.emit("create-offer", None, Gst.Promise.new_with_change_func(self._on_offer))
 
     def _on_offer(self, promise: Gst.Promise) -> None:
-        self._peer.emit("set-local-description", promise.get_reply().get_value("offer"), Gst.Promise.new())
+        reply = promise.get_reply()  # owns the offer
+        self._peer.emit("set-local-description", reply.get_value("offer"), Gst.Promise.new())
 
     def _on_gathering(self, peer: Gst.Element, _: object) -> None:
         if peer.get_property("ice-gathering-state") == GstWebRTC.WebRTCICEGatheringState.COMPLETE:
