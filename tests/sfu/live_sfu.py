@@ -55,7 +55,7 @@ class LiveSfu:
         config.write_text(yaml.safe_dump(settings | overrides))
         environ = {name: value for name, value in os.environ.items() if not name.startswith("PALCO")}
         argv = [sys.executable, "-m", "sfu", "--config", str(config)]
-        self._make_process = lambda log: Process(argv, directory / log, environ)
+        self._make_process: Callable[[str], Process] = lambda log: Process(argv, directory / log, environ)
         self.process = self.another_process(log="sfu.log")
         self._stack = AsyncExitStack()
 
@@ -146,8 +146,7 @@ class Signalling:
 
         def find() -> R | None:
             for heard in self.reports:
-                is_meant = isinstance(heard, report) and all(getattr(heard, name) == facts[name] for name in facts)
-                if is_meant and such_that(heard):
+                if isinstance(heard, report) and _has(heard, facts) and such_that(heard):
                     return heard
             return None
 
@@ -202,3 +201,7 @@ def answer_of(opened: SessionOpened, peer: WirePeer) -> str:
 def _directions(kind: Kind, sections: int) -> list[Any]:
     first = {"whip": "sendonly", "whep": "recvonly", "stage": "sendrecv"}[kind]
     return [first, *["recvonly"] * (sections - 1)]
+
+
+def _has(report: object, facts: dict[str, object]) -> bool:
+    return all(getattr(report, name) == value for name, value in facts.items())
