@@ -26,6 +26,7 @@ class Limiter:
     def __init__(self, channels: int) -> None:
         self._channels = channels
         self._gain = 1.0
+        self._is_new = True
 
     @property
     def is_idle(self) -> bool:
@@ -36,6 +37,7 @@ class Limiter:
         size = FRAME * self._channels
         highest = float(np.abs(mix).max())
         if highest <= CEILING and self._gain == 1.0:
+            self._is_new = False
             return mix[:size]
         if not np.isfinite(highest):  # cannot come from finite voices; never let it into the encoder's memory
             return np.zeros(size, np.float32)
@@ -50,7 +52,8 @@ class Limiter:
         return np.clip(out, -1.0, 1.0, out=out)
 
     def _borders(self, needed: list[float]) -> list[float]:
-        borders = [min(self._gain, 1.0)]
+        borders = [needed[0] if self._is_new else self._gain]  # the first frame of all was not foreseen
+        self._is_new = False
         for border in range(1, _PIECES + 1):
             gain = min(1.0, borders[-1] * RELEASE_PER_PIECE, needed[border - 1])
             for ahead in range(AHEAD_PIECES):

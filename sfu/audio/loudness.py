@@ -14,7 +14,7 @@ FRAME_S = 0.020
 
 
 def level_dbov(samples: NDArray[np.float32]) -> float:
-    """NaN where a sample is not a number."""
+    """NaN where a sample is not a number, or absurd; numpy may warn of that."""
     power = float(np.dot(samples, samples)) / max(1, len(samples))
     if power < 2e-13:
         return SILENCE_DBOV

@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import structlog
 
 from sfu.audio import contract, libopus
@@ -108,6 +109,7 @@ class MixerProcess:
     def __init__(
         self, control: socket.socket, crumb: mmap.mmap, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
+        np.seterr(all="ignore")  # what is not a number is looked for
         self._control = control
         self._crumb = ctypes.c_uint32.from_buffer(crumb)
         self._clock = clock
