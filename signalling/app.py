@@ -89,7 +89,7 @@ class Signalling:
         """Lets go of the sfu, which goes on without us."""
         self.end_streams()
         await self.link.close()
-        await asyncio.gather(*self._background)
+        await asyncio.gather(*self._background)  # none of them raises
         for live in self._live.values():
             if live.alarm:
                 live.alarm.cancel()
@@ -205,7 +205,7 @@ class Signalling:
             if isinstance(effect, Tell):
                 self.link.tell(effect.command).add_done_callback(lambda answer: _log_refusal(space.id, answer.result()))
         if any(isinstance(effect, KeepStanding) for effect in effects):
-            self._in_background(self._keep(space, effects))
+            self._in_background(self._keep_unasked(space, effects))
         self._publish(space, effects)
         self._arm(space)
 
@@ -218,6 +218,12 @@ class Signalling:
                     await self._store.keep_standing(space.id, standing)
                 case KeepExclusion(exclusion):
                     await self._store.keep_exclusion(space.id, exclusion)
+
+    async def _keep_unasked(self, space: Space, effects: Iterable[Effect]) -> None:
+        try:
+            await self._keep(space, effects)
+        except Exception:
+            log.exception("not_kept", space=space.id)
 
     def _publish(self, space: Space, effects: Iterable[Effect]) -> None:
         live = self._live.get(space.id)

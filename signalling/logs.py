@@ -31,3 +31,5 @@ def configure(config: Logging) -> None:
         cache_logger_on_first_use=False,
     )
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(name)s: %(message)s")
+    # A line for every request that is no HTTP would let strangers fill the disk.
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)

@@ -142,6 +142,20 @@ def caller_in(token: Token, space: str, *, host: str, live_role: Role | None) ->
     return Caller(token.identity, frozenset(standings))
 
 
+def require_key(token: Token, space: str) -> None:
+    """Raises CommandError unless the token is for `space`, or for spaces in general.
+
+    To be asked before `space` is looked up: whoever has no key does not learn which doors there are.
+    """
+    grants = token.grants
+    if grants.room != space and not grants.room_create and not grants.room_list:
+        raise CommandError(
+            "missing_permission",
+            f"this token is not for space {space[:64]!r}; ask for one whose `room` it is",
+            missing_permission="room",
+        )
+
+
 def permits(standings: frozenset[Standing], action: Action) -> bool:
     """Whether the table has one of `standings` in the row of `action`."""
     return bool(ALLOWED[action] & standings)

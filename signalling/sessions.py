@@ -100,7 +100,8 @@ async def _ask_sfu(
         await app.carry_out(space, space.on_session_closed(session, app.clock()))
         if not isinstance(answer, Refused):
             raise Bug(f"an OpenSession was answered with {type(answer).__name__}")
-        app.link.tell(CloseSession(session))  # an answer that came too late would leave it open
+        if answer.code == "sfu_unavailable":
+            app.link.tell(CloseSession(session))  # an answer that comes too late would leave it open
         raise refused(answer)
     await app.carry_out(space, space.on_session_opened(session, ufrag=answer.ufrag, now_s=app.clock()))
     if space.session(session) is None:

@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from signalling.app import Signalling
 from signalling.errors import CommandError, PeerError, Refusal
-from signalling.permissions import Caller
+from signalling.permissions import Caller, require_key
 from signalling.spaces import Space
 from signalling.tokens import RawToken, Token, verify
 from signalling.web.answers import PREFLIGHT, cors, empty, problem
@@ -43,7 +43,8 @@ class Call:
         return str(self.request.path_params[name])
 
     async def space(self) -> Space:
-        """The live space of the path. Raises CommandError `unknown_space`, `space_ended`."""
+        """The live space of the path. Raises CommandError `missing_permission`, `unknown_space`, `space_ended`."""
+        require_key(self.token, self.path("space"))
         return await self.app.space(self.path("space"))
 
     def caller(self, space: Space) -> Caller:

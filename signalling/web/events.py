@@ -16,10 +16,10 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from signalling.app import Signalling
 from signalling.errors import CommandError, PeerError, Refusal
 from signalling.feeds import Frame, Watcher
-from signalling.permissions import require
+from signalling.permissions import require, require_key
 from signalling.spaces import Space
 from signalling.tokens import RawToken, Token
-from signalling.web.answers import problem
+from signalling.web.answers import empty, problem
 from signalling.web.endpoint import Answer, Call, Gate, Operation, bearer_of
 
 PROTOCOL: Final = "palco.v1"
@@ -82,6 +82,8 @@ async def _frames(app: Signalling, token: Token, watcher: Watcher) -> AsyncItera
 async def _sse(call: Call) -> Response:
     space = await call.space()
     require(call.caller(space), "watch_events")
+    if call.request.method == "HEAD":
+        return empty(200, {"Content-Type": EVENT_STREAM})
     stack = contextlib.ExitStack()
     watcher = stack.enter_context(watching(call.app, space, call.token, transport="sse"))
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -147,7 +149,9 @@ class EventSocket:
         try:
             self._check_origin(socket)
             token = self._gate.admit(socket, _token_of(socket))
-            space = await self._app.space(str(socket.path_params["space"]))
+            name = str(socket.path_params["space"])
+            require_key(token, name)
+            space = await self._app.space(name)
             with watching(self._app, space, token, transport="websocket") as watcher:
                 await socket.accept(subprotocol=PROTOCOL if PROTOCOL in socket.scope["subprotocols"] else None)
                 await self._talk(socket, token, watcher)

@@ -11,7 +11,7 @@ from signalling.app import Signalling
 from signalling.emoji import is_emoji
 from signalling.errors import PeerError
 from signalling.moderation import Moderation, moderation
-from signalling.permissions import caller_at_large, caller_in, require
+from signalling.permissions import caller_at_large, caller_in, require, require_key
 from signalling.resources import (
     CreateSpace,
     EditSpace,
@@ -59,6 +59,7 @@ async def _list(call: Call) -> Response:
 
 async def _read(call: Call) -> Response:
     """Also of a space that has ended, and for who was removed: it says no more than its name on a list."""
+    require_key(call.token, call.path("space"))
     found = await call.app.find_space(call.path("space"))
     require(caller_in(call.token, found.id, host=found.host, live_role=None), "read_space")
     return json_answer(found)

@@ -145,6 +145,14 @@ async def test_the_place_after_the_last_is_refused(server: Server) -> None:
     assert (response.status_code, response.json()["code"]) == (409, "stage_full")
 
 
+async def test_a_stranger_to_a_space_does_not_learn_whether_it_is_there(server: Server, hall: str) -> None:
+    here, nowhere = [
+        await server.join("whip", offers.WHIP, speaker("elsewhere"), space) for space in (hall, "hall-0123456789")
+    ]
+    assert (here.status_code, here.json()["missing_permission"]) == (403, "room")
+    assert here.text.replace(hall, "?") == nowhere.text.replace("hall-0123456789", "?")
+
+
 # Looking
 
 
