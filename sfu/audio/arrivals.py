@@ -20,8 +20,8 @@ QUANTILE = 0.99
 FORGET = 0.996
 """Weight of a delay against that of the next packet's: half is forgotten in 3.5 s of 20 ms packets."""
 
-START_S = 0.020
-"""The wait before anything is known; it weighs as much as `START_WEIGHT` packets."""
+START_S = 0.016
+"""A delay that counts as seen before any is; it weighs as much as `START_WEIGHT` packets."""
 
 START_WEIGHT = 5.0
 
@@ -36,12 +36,12 @@ class Arrivals:
     """`wait_s` is how long the fastest packet should lie before it is needed."""
 
     def __init__(self) -> None:
-        self.wait_s = START_S
         self._weights = [0.0] * _BINS
         self._weights[int(START_S / _BIN_S)] = START_WEIGHT
         self._total = START_WEIGHT
         self._weight = 1.0
         self._count = 0
+        self.wait_s = self._needed_s()
         self._least: float | None = None
         self._least_before: float | None = None
         self._window_ends_s = 0.0
@@ -73,11 +73,14 @@ class Arrivals:
         self._total += self._weight
         self._count += 1
         if self._count % _EVERY == 0:
-            self.wait_s = min(MOST_WAIT_S, max(LEAST_WAIT_S, self._quantile_s() + GUARD_S))
+            self.wait_s = self._needed_s()
             if self._weight > 1e9:
                 self._weights = [weight / self._weight for weight in self._weights]
                 self._total /= self._weight
                 self._weight = 1.0
+
+    def _needed_s(self) -> float:
+        return min(MOST_WAIT_S, max(LEAST_WAIT_S, self._quantile_s() + GUARD_S))
 
     def _quantile_s(self) -> float:
         """The upper end of the bin that holds the quantile."""
