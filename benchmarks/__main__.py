@@ -11,11 +11,11 @@ from pathlib import Path
 
 from benchmarks import load, namespace, results
 from benchmarks.compare import compare
-from benchmarks.servers import Server
 from benchmarks.registry import SERVERS
 from benchmarks.run import Settings, ceilings, run_scenario
 from benchmarks.scenarios import FIRST, SETS, Scenario
 from benchmarks.screen import Screen
+from benchmarks.servers import Server
 
 RESULTS = Path(__file__).parent / "results"
 INSIDE = "PALCO_BENCH_INSIDE"
