@@ -17,7 +17,7 @@ WORKERS ?= auto
 
 say = @printf '\033[1m==> %s\033[0m\n' "$(1)"
 
-.PHONY: help run build test check live bench fuzz lock clean
+.PHONY: help run build test check live bench peers fuzz lock clean
 
 help: ## list what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -53,7 +53,10 @@ live: build $(STAMPS)/clients ## only the tests with real processes and clients
 
 bench: build ## latency and CPU per delivered packet, as a table
 	$(call say,Benchmark)
-	@$(BIN)/python -m benchmarks
+	@$(BIN)/python -m benchmarks run
+
+peers: build ## fetch and build the servers that `make bench` can measure beside Palco
+	@$(BIN)/python -m benchmarks.peers install
 
 fuzz: ## every fuzz target for a minute (FUZZ_SECONDS=60)
 	@deploy/check-tools fuzz

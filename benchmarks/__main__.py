@@ -115,12 +115,12 @@ def _wanted(peers: str) -> list[Server]:
     names = set() if peers == "none" else set(SERVERS) if peers == "all" else set(peers.split(","))
     if unknown := names - set(SERVERS):
         raise SystemExit(f"unknown peer {', '.join(sorted(unknown))}; there are {', '.join(SERVERS)}")
-    return [make() for name, make in SERVERS.items() if name in names or name == "palco"]
+    return [server for name, server in SERVERS.items() if name in names or name == "palco"]
 
 
 def _bears(server: Server, scenario: Scenario) -> bool:
     """The plain Python relay is asked only for what it can be asked for."""
-    return server.name != "aiortc relay" or scenario in FIRST
+    return server.name != "aiortc" or scenario in FIRST
 
 
 def _shapes(scenarios: list[Scenario]) -> list[tuple[int, int]]:
