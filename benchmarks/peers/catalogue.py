@@ -6,5 +6,6 @@ from benchmarks.peers import Peer
 from benchmarks.peers.aiortc_relay import AiortcRelay
 from benchmarks.peers.janus import Janus
 from benchmarks.peers.livekit import LiveKit
+from benchmarks.peers.mediasoup import Mediasoup
 
-PEERS: Final[tuple[Peer, ...]] = (LiveKit(), Janus("streaming"), Janus("videoroom"), AiortcRelay())
+PEERS: Final[tuple[Peer, ...]] = (Mediasoup(), LiveKit(), Janus("streaming"), Janus("videoroom"), AiortcRelay())
