@@ -17,6 +17,7 @@ from signalling.permissions import (
     caller_in,
     permits,
     require,
+    require_key,
     require_upon,
 )
 from signalling.tokens import Grants, Token
@@ -144,6 +145,15 @@ def test_a_promoted_listener_may_publish_and_a_cohost_by_promotion_may_moderate(
     assert permits(caller_in(listener, "hall", host="grace", live_role="speaker").standings, "publish")
     assert permits(caller_in(listener, "hall", host="grace", live_role="cohost").standings, "mute")
     assert not permits(caller_in(listener, "hall", host="grace", live_role=None).standings, "publish")
+
+
+def test_only_who_has_a_key_learns_whether_a_space_is_there() -> None:
+    for key in (token(room="hall"), token(room_create=True), token(room_list=True)):
+        require_key(key, "hall")
+    for stranger in (token(room="other", room_admin=True), token()):
+        with pytest.raises(CommandError) as refusal:
+            require_key(stranger, "hall")
+        assert refusal.value.code == "missing_permission"
 
 
 def test_creating_and_listing_need_no_space() -> None:
