@@ -65,16 +65,17 @@ class Dataplane:
     def add_slot(
         self, peer: int, *, ssrc: int, payload_type: int, mid: str | None, mid_id: int, level_id: int
     ) -> int: ...
-    def follow(self, peer: int, stage: int, *, excluding: int | None = None) -> None:
+    def follow(self, peer: int, stage: int, *, excluding: int | None = None, packet_ms: int = 20) -> None:
         """The peer's k slots carry the k loudest of `stage` (never the track `excluding`), each speaker kept in one
-        slot while it stays among them. Replaces what the peer followed before; streams go on unbroken."""
+        slot while it stays among them. Replaces what the peer followed before; streams go on unbroken. With `packet_ms`
+        40 or 60 several of a speaker's packets come merged into one (RFC 6716 §3.2), as much later; 20 is as spoken."""
     def unfollow(self, peer: int) -> None: ...
     # Taps: plain RTP on Unix datagram sockets, for programs that need the audio itself.
     def open_tap(self, stage: int, *, receive_at: str | None, send_to: str | None) -> int:
         """Every packet heard on `stage` goes to `send_to`, its SSRC being the track's id; RTP arriving at `receive_at`
         feeds the tap's tracks, which do not come back to it. The audio level (RFC 6464) is extension 1, both ways."""
     def add_tap_track(self, tap: int, *, ssrc: int, is_open: bool) -> int: ...
-    def follow_track(self, peer: int, track: int) -> None:
+    def follow_track(self, peer: int, track: int, *, packet_ms: int = 20) -> None:
         """The peer's first slot carries exactly `track` (the mix, a replay), whatever the loudness."""
     def close_tap(self, tap: int) -> None: ...
     # Watching.

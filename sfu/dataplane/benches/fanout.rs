@@ -1,4 +1,4 @@
-//! What a delivered packet costs: `cargo bench --no-default-features --bench fanout [-- speakers listeners seconds]`.
+//! What a delivered packet costs: `cargo bench --no-default-features --bench fanout [-- speakers listeners seconds [packet_ms]]`.
 //!
 //! Real workers and real sockets on loopback. Every speaker says 50 packets a second. No listener reads; its socket has
 //! room for a few packets and takes messages uncut (UDP_GRO), so that the kernel drops them there as cheaply as it can:
@@ -23,6 +23,8 @@ use _dataplane::srtp::{Profile, Sealer};
 use _dataplane::{stun, SECOND};
 
 const PAYLOAD: usize = 80;
+/// Opus of 20 ms in one frame: such packets can be merged.
+const TOC: u8 = 31 << 3;
 const FRAME: Duration = Duration::from_millis(20);
 const PWD: &str = "a-password-of-at-least-22-characters";
 const NEGOTIATED: Negotiated<'_> = Negotiated { payload_type: 111, mid: Some("0"), mid_id: 4, level_id: 1 };
@@ -37,26 +39,30 @@ struct Client {
 fn main() {
     let arguments: Vec<usize> = std::env::args().skip(1).filter_map(|it| it.parse().ok()).collect();
     println!(
-        "{:>8}{:>10}{:>9}{:>10}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}",
-        "speakers", "listeners", "ours", "of which", "kernel", "ceiling", "times", "a msg", "cpu", "p50", "p99"
+        "{:>8}{:>10}{:>6}{:>9}{:>10}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}",
+        "speakers", "listeners", "ms", "ours", "of which", "kernel", "ceiling", "times", "a msg", "cpu", "p50", "p99"
     );
     println!(
-        "{:>8}{:>10}{:>9}{:>10}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}",
-        "", "", "ns/pkt", "user", "", "ns/pkt", "ceiling", "packets", "%", "<= us", "<= us"
+        "{:>8}{:>10}{:>6}{:>9}{:>10}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}",
+        "", "", "/pkt", "ns/pkt", "user", "", "ns/pkt", "ceiling", "packets", "%", "<= us", "<= us"
     );
     match arguments[..] {
-        [speakers, listeners, seconds] => run(speakers, listeners, seconds as u64),
+        [speakers, listeners, seconds] => run(speakers, listeners, seconds as u64, 20),
+        [speakers, listeners, seconds, packet_ms] => run(speakers, listeners, seconds as u64, packet_ms as u32),
         _ => {
             for (speakers, listeners) in
                 [(1, 10), (1, 100), (1, 1_000), (1, 5_000), (10, 100), (10, 1_000), (10, 3_000)]
             {
-                run(speakers, listeners, 4);
+                run(speakers, listeners, 4, 20);
+            }
+            for packet_ms in [40, 60] {
+                run(1, 1_000, 4, packet_ms);
             }
         }
     }
 }
 
-fn run(speakers: usize, listeners: usize, seconds: u64) {
+fn run(speakers: usize, listeners: usize, seconds: u64, packet_ms: u32) {
     let server = UdpSocket::bind("127.0.0.1:0").expect("a port");
     let timeouts = Timeouts { consent: 3_600 * SECOND, join: 3_600 * SECOND };
     let mut dataplane = Dataplane::start(&[server.as_raw_fd()], timeouts).expect("a worker");
@@ -74,7 +80,7 @@ fn run(speakers: usize, listeners: usize, seconds: u64) {
             let ssrc = (n * 100 + slot) as u32 + 1_000_000;
             dataplane.add_slot(client.peer, ssrc, NEGOTIATED).expect("a slot");
         }
-        dataplane.follow(client.peer, stage, None).expect("a seat");
+        dataplane.follow(client.peer, stage, None, packet_ms).expect("a seat");
         listening.push(client);
     }
     barrier(&mut dataplane);
@@ -95,16 +101,17 @@ fn run(speakers: usize, listeners: usize, seconds: u64) {
     let user = (u1 - u0) / ((u1 - u0) + (s1 - s0)).max(1.0) * ns;
     let per_message = packets / of("messages_out") as f64;
     let destinations: Vec<_> = listening.iter().map(|it| it.socket.local_addr().expect("bound")).collect();
-    let ceiling = ceiling_ns(&destinations, &server, per_message.round().max(1.0) as usize);
+    let payload = PAYLOAD * packet_ms as usize / 20;
+    let ceiling = ceiling_ns(&destinations, &server, payload, per_message.round().max(1.0) as usize);
     println!(
-        "{speakers:>8}{listeners:>10}{ns:>9.0}{user:>10.0}{:>9.0}{ceiling:>9.0}{:>9.2}{per_message:>9.1}{:>9.1}{:>9}{:>9}",
+        "{speakers:>8}{listeners:>10}{packet_ms:>6}{ns:>9.0}{user:>10.0}{:>9.0}{ceiling:>9.0}{:>9.2}{per_message:>9.1}{:>9.1}{:>9}{:>9}",
         ns - user,
         ns / ceiling,
         100.0 * (cpu_after.total_ns - cpu_before.total_ns) as f64 / elapsed.as_nanos() as f64,
         quantile(&after, &before, 0.50),
         quantile(&after, &before, 0.99),
     );
-    let expected = (speakers * listeners) as f64 * 50.0 * seconds as f64;
+    let expected = (speakers * listeners) as f64 * 1_000.0 / f64::from(packet_ms) * seconds as f64;
     if packets < 0.99 * expected {
         println!("         only {packets} of {expected} packets were sent: overloaded, or the speakers were");
     }
@@ -168,6 +175,7 @@ fn talk(talking: &mut [Client], server: &UdpSocket, time: Duration) {
         let level = Some(AudioLevel { is_voice: true, level: 30 });
         let timestamp = client.sequence as u32 * 960;
         let header_len = template.write(&mut packet, false, client.sequence as u16, timestamp, level);
+        packet[header_len] = TOC;
         let len =
             client.sealer.seal_rtp(&mut packet, header_len, header_len + PAYLOAD, client.sequence).expect("sealed");
         client.socket.send_to(&packet[..len], server).expect("sent");
@@ -229,7 +237,7 @@ impl Wire for Direct<'_> {
 }
 
 /// CPU time of this thread for each datagram when nothing but sending is to be done.
-fn ceiling_ns(destinations: &[SocketAddr], server: &UdpSocket, per_message: usize) -> f64 {
+fn ceiling_ns(destinations: &[SocketAddr], server: &UdpSocket, payload: usize, per_message: usize) -> f64 {
     let socket = Socket::duplicate(server.as_raw_fd()).expect("a socket");
     let mut arena = Arena::new(96 << 10, OUTBOX);
     let mut wire = Direct(Sender::new(&socket), &socket, Counters::default());
@@ -240,7 +248,7 @@ fn ceiling_ns(destinations: &[SocketAddr], server: &UdpSocket, per_message: usiz
         for destination in destinations {
             for _ in 0..per_message {
                 out.room();
-                out.commit(*destination, PAYLOAD + 36);
+                out.commit(*destination, payload + 36);
             }
         }
     }

@@ -12,6 +12,7 @@ use _dataplane::arena::{Arena, Outbox, Wire};
 use _dataplane::counters::Counters;
 use _dataplane::edge::udp::OUTBOX;
 use _dataplane::engine::command::{Command, NewSlot, NewTrack, Source};
+use _dataplane::engine::lane::Packing;
 use _dataplane::engine::{mirror, Engine, Settings};
 use _dataplane::ids::{Id, Kind, Registry};
 use _dataplane::rtp::{AudioLevel, Template};
@@ -110,7 +111,7 @@ fn populate(speakers: usize, listeners: usize) -> (Bench, Vec<SocketAddr>) {
             let template = Template::new(ssrc, 111, Some(b"0"), 4, 1).expect("a header");
             bench.apply(Command::AddSlot(peer, NewSlot { ssrc, template, first_sequence: 1, first_timestamp: 1 }));
         }
-        bench.apply(Command::Follow { peer, stage, excluding: None });
+        bench.apply(Command::Follow { peer, stage, excluding: None, packing: Packing::AsSpoken });
     }
     (bench, sources)
 }

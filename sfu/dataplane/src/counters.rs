@@ -63,6 +63,8 @@ counters! {
     largest_batch_in, largest_batch_out,
     /// Authentic media packets in by the gate; packets sealed for a listener.
     packets_forwarded, packets_out,
+    /// Packets that went out within the one before them, once per feed.
+    packets_merged,
     /// Binding checks answered.
     stun_answered,
     /// Nominations: first and moved.

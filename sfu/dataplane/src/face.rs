@@ -147,9 +147,9 @@ impl Dataplane {
         Ok(self.0.add_slot(peer.0, ssrc, negotiated)?.raw())
     }
 
-    #[pyo3(signature = (peer, stage, *, excluding = None))]
-    fn follow(&mut self, peer: Number, stage: Number, excluding: Option<Number>) -> PyResult<()> {
-        Ok(self.0.follow(peer.0, stage.0, excluding.map(|track| track.0))?)
+    #[pyo3(signature = (peer, stage, *, excluding = None, packet_ms = 20))]
+    fn follow(&mut self, peer: Number, stage: Number, excluding: Option<Number>, packet_ms: u32) -> PyResult<()> {
+        Ok(self.0.follow(peer.0, stage.0, excluding.map(|track| track.0), packet_ms)?)
     }
 
     fn unfollow(&mut self, peer: Number) -> PyResult<()> {
@@ -166,8 +166,9 @@ impl Dataplane {
         Ok(self.0.add_tap_track(tap.0, ssrc, is_open)?.raw())
     }
 
-    fn follow_track(&mut self, peer: Number, track: Number) -> PyResult<()> {
-        Ok(self.0.follow_track(peer.0, track.0)?)
+    #[pyo3(signature = (peer, track, *, packet_ms = 20))]
+    fn follow_track(&mut self, peer: Number, track: Number, packet_ms: u32) -> PyResult<()> {
+        Ok(self.0.follow_track(peer.0, track.0, packet_ms)?)
     }
 
     fn close_tap(&mut self, tap: Number) -> PyResult<()> {

@@ -9,7 +9,7 @@
 //! peer, ice   one transport, and which of its addresses may receive what                      │ pure,
 //! stage       how loud each track is, and which are heard                                     │ per packet
 //! splice      streams joined end to end without a break                                       │
-//! classify, stun, rtp, rtcp, srtp   bytes                                                     │
+//! classify, stun, rtp, rtcp, srtp, opus   bytes                                               │
 //! arena, counters   where a turn's datagrams are written, and what is counted                ─┘
 //! ```
 //!
@@ -28,6 +28,7 @@ mod face;
 mod face_srtp;
 pub mod ice;
 pub mod ids;
+pub mod opus;
 pub mod peer;
 pub mod rtcp;
 pub mod rtp;

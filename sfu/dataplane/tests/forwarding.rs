@@ -3,6 +3,7 @@
 mod common;
 
 use _dataplane::engine::command::{Command, Event};
+use _dataplane::engine::lane::Packing;
 use _dataplane::SECOND;
 use common::*;
 
@@ -120,7 +121,7 @@ fn a_speaker_does_not_hear_itself() {
     for (speaker, track) in [(first, first_track), (second, second_track)] {
         world.add_slots(speaker, 2);
         let peer = world.clients[speaker].peer;
-        world.command(0, Command::Follow { peer, stage, excluding: Some(track) });
+        world.command(0, Command::Follow { peer, stage, excluding: Some(track), packing: Packing::AsSpoken });
     }
     world.say(first, b"first", 30);
     world.say(second, b"second", 30);
@@ -223,7 +224,10 @@ fn listeners_come_go_and_change_sides_in_any_order_and_each_hears_what_it_follow
                 follows[n].1 = None;
             }
             _ => {
-                world.command(0, Command::Follow { peer, stage: stages[stage], excluding: None });
+                world.command(
+                    0,
+                    Command::Follow { peer, stage: stages[stage], excluding: None, packing: Packing::AsSpoken },
+                );
                 follows[n].1 = Some(stage);
             }
         }
@@ -272,7 +276,7 @@ fn a_listener_without_keys_gets_nothing() {
     world.check(listener, true);
     world.add_slots(listener, 1);
     let peer = world.clients[listener].peer;
-    world.command(0, Command::Follow { peer, stage, excluding: None });
+    world.command(0, Command::Follow { peer, stage, excluding: None, packing: Packing::AsSpoken });
     world.say(speaker, b"not yet", 30);
     assert_eq!(world.take_heard(listener), []);
     world.set_keys(listener);
@@ -289,7 +293,7 @@ fn moving_to_another_stage_and_back_breaks_no_stream() {
     let listener = world.join_listener(0, stages[0], 1);
     let peer = world.clients[listener].peer;
     for stage in [0, 1, 0, 1] {
-        world.command(0, Command::Follow { peer, stage: stages[stage], excluding: None });
+        world.command(0, Command::Follow { peer, stage: stages[stage], excluding: None, packing: Packing::AsSpoken });
         for speaker in speakers {
             world.pass(FRAME);
             world.say(speaker, &[speaker as u8], 30);
@@ -311,7 +315,7 @@ fn following_one_track_ignores_loudness() {
     let (soft, soft_track) = world.join_speaker(0, stage);
     let listener = world.join_listener(0, stage, 1);
     let peer = world.clients[listener].peer;
-    world.command(0, Command::FollowTrack(peer, soft_track));
+    world.command(0, Command::FollowTrack(peer, soft_track, Packing::AsSpoken));
     for _ in 0..50 {
         world.pass(FRAME);
         world.say(loud, b"loud", 5);
@@ -371,7 +375,7 @@ fn a_removed_stage_leaves_its_listeners_in_silence() {
     let next = world.create_stage();
     let (speaker, _) = world.join_speaker(0, next);
     let peer = world.clients[listener].peer;
-    world.command(0, Command::Follow { peer, stage: next, excluding: None });
+    world.command(0, Command::Follow { peer, stage: next, excluding: None, packing: Packing::AsSpoken });
     world.say(speaker, b"elsewhere", 30);
     assert_eq!(world.take_heard(listener).len(), 1);
 }

@@ -3,6 +3,7 @@
 mod common;
 
 use _dataplane::engine::command::{Command, Event};
+use _dataplane::engine::lane::Packing;
 use _dataplane::stun;
 use _dataplane::{Nanos, MILLISECOND, SECOND};
 use common::*;
@@ -463,8 +464,8 @@ fn commands_about_what_is_gone_do_nothing() {
             Command::RemovePeer(peer),
             Command::RemoveTrack(track),
             Command::SetGate(track, true),
-            Command::Follow { peer, stage, excluding: Some(track) },
-            Command::FollowTrack(peer, track),
+            Command::Follow { peer, stage, excluding: Some(track), packing: Packing::AsSpoken },
+            Command::FollowTrack(peer, track, Packing::AsSpoken),
             Command::Unfollow(peer),
             Command::SendDtls(peer, vec![vec![22; 10]]),
             Command::RequestReport(peer),

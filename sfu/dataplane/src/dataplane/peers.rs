@@ -6,6 +6,7 @@ use super::book::PeerEntry;
 use super::{full, impossible, template, Dataplane, Negotiated, Refusal};
 use crate::arena::DATAGRAM_ROOM;
 use crate::engine::command::{Command, NewSlot};
+use crate::engine::lane::Packing;
 use crate::ids::Id;
 use crate::srtp::{Opener, Profile, Sealer};
 use crate::stun;
@@ -98,23 +99,25 @@ impl Dataplane {
     }
 
     /// A peer's slots carry the loudest of a stage.
-    pub fn follow(&mut self, peer: Id, stage: Id, excluding: Option<Id>) -> Result<(), Refusal> {
+    pub fn follow(&mut self, peer: Id, stage: Id, excluding: Option<Id>, packet_ms: u32) -> Result<(), Refusal> {
         let worker = self.peer(peer)?.worker;
         self.stage(stage)?;
         if let Some(track) = excluding {
             self.tracks.get(track).ok_or(Refusal::Stale("track"))?;
         }
+        let packing = packing_of(packet_ms)?;
         self.start_following(peer, stage)?;
-        self.send(worker, Command::Follow { peer, stage, excluding });
+        self.send(worker, Command::Follow { peer, stage, excluding, packing });
         Ok(())
     }
 
     /// A peer's first slot carries one track.
-    pub fn follow_track(&mut self, peer: Id, track: Id) -> Result<(), Refusal> {
+    pub fn follow_track(&mut self, peer: Id, track: Id, packet_ms: u32) -> Result<(), Refusal> {
         let worker = self.peer(peer)?.worker;
         let stage = self.tracks.get(track).ok_or(Refusal::Stale("track"))?.stage;
+        let packing = packing_of(packet_ms)?;
         self.start_following(peer, stage)?;
-        self.send(worker, Command::FollowTrack(peer, track));
+        self.send(worker, Command::FollowTrack(peer, track, packing));
         Ok(())
     }
 
@@ -138,6 +141,13 @@ impl Dataplane {
         // A system without randomness has had no DTLS handshake either.
         let _ = self.random.fill(&mut bytes);
         bytes
+    }
+}
+
+fn packing_of(packet_ms: u32) -> Result<Packing, Refusal> {
+    match Packing::from_ms(packet_ms) {
+        Some(packing) => Ok(packing),
+        None => impossible(format!("packets of 20, 40 or 60 ms, not of {packet_ms}")),
     }
 }
 

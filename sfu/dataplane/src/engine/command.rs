@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
 
+use super::lane::Packing;
 use crate::ids::Id;
 use crate::rtp::Template;
 use crate::srtp::{Opener, Sealer};
@@ -57,9 +58,11 @@ pub enum Command {
         stage: Id,
         /// Never this track: the peer's own.
         excluding: Option<Id>,
+        /// How much audio a packet carries.
+        packing: Packing,
     },
-    /// The peer's first slot carries this track.
-    FollowTrack(Id, Id),
+    /// The peer's first slot carries this track, so much of it in a packet.
+    FollowTrack(Id, Id, Packing),
     /// The peer's slots carry nothing.
     Unfollow(Id),
     /// A tap on a stage; with `sends` it gets every packet heard there.

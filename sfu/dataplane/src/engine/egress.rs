@@ -6,6 +6,7 @@
 use std::net::SocketAddr;
 
 use super::command::NewSlot;
+use super::lane::{Lane, Packing};
 use super::Spans;
 use crate::arena::{Outbox, DATAGRAM_ROOM};
 use crate::counters::Counters;
@@ -136,12 +137,12 @@ fn pad(packet: &mut [u8], len: usize, padded_len: usize) {
 /// A packet that a feed's listeners get in this turn.
 #[derive(Clone, Copy, Debug)]
 pub struct Routed {
-    lane: usize,
-    index: u64,
-    timestamp: u32,
-    marker: bool,
-    level: Option<AudioLevel>,
-    span: super::Span,
+    pub(super) lane: usize,
+    pub(super) index: u64,
+    pub(super) timestamp: u32,
+    pub(super) marker: bool,
+    pub(super) level: Option<AudioLevel>,
+    pub(super) span: super::Span,
 }
 
 impl Routed {
@@ -183,8 +184,9 @@ impl Key {
 /// All listeners of a stage who hear the same, and what that is at the moment.
 pub struct Feed {
     key: Key,
+    packing: Packing,
     selection: Selection<Id>,
-    lanes: Vec<Splice>,
+    lanes: Vec<Lane>,
     packets: Vec<Routed>,
     listeners: Vec<Listener>,
 }
@@ -199,13 +201,12 @@ struct Turn<'a> {
 
 impl Feed {
     /// A feed without listeners.
-    pub fn new(key: Key) -> Self {
-        // A lane's own numbering is seen by no one; it begins high enough never to fall below zero.
-        let lanes = vec![Splice::new(1 << 32, 0); key.lanes()];
+    pub fn new(key: Key, packing: Packing) -> Self {
         Self {
             key,
+            packing,
             selection: Selection::new(key.lanes()),
-            lanes,
+            lanes: (0..key.lanes()).map(|number| Lane::new(number, packing)).collect(),
             packets: Vec::with_capacity(64),
             listeners: Vec::new(),
         }
@@ -214,6 +215,11 @@ impl Feed {
     /// What its listeners hear.
     pub fn key(&self) -> Key {
         self.key
+    }
+
+    /// How much audio its packets carry.
+    pub fn packing(&self) -> Packing {
+        self.packing
     }
 
     /// Whether no one hears it.
@@ -233,7 +239,15 @@ impl Feed {
 
     /// Takes a packet of `track` into this turn, if its listeners are to hear it.
     #[inline]
-    pub fn route(&mut self, track: Id, packet: &Heard, dbov: impl Fn(Id) -> u8, now: Nanos, counters: &Counters) {
+    pub fn route(
+        &mut self,
+        track: Id,
+        packet: &Heard,
+        dbov: impl Fn(Id) -> u8,
+        now: Nanos,
+        spans: &mut Spans,
+        counters: &Counters,
+    ) {
         if self.listeners.is_empty() || !self.key.admits(track) {
             return;
         }
@@ -245,18 +259,19 @@ impl Feed {
             }
             Admission::Refused => return,
         };
-        let Some(place) = self.lanes[lane].place(packet.index, packet.timestamp, now) else {
-            counters.dropped_late_after_splice.add(1);
-            return;
-        };
-        self.packets.push(Routed {
-            lane,
-            index: place.index,
-            timestamp: place.timestamp,
-            marker: packet.marker || place.is_first,
-            level: packet.level,
-            span: packet.span,
-        });
+        self.lanes[lane].take(packet, now, spans, counters, &mut self.packets);
+    }
+
+    /// Takes packets into this turn that have waited for more audio long enough.
+    pub fn flush_overdue(&mut self, now: Nanos, spans: &mut Spans, counters: &Counters) {
+        for lane in &mut self.lanes {
+            lane.flush_overdue(now, spans, counters, &mut self.packets);
+        }
+    }
+
+    /// When the next of its lanes' packets must go out, however little audio it carries.
+    pub fn pack_due_at(&self) -> Option<Nanos> {
+        self.lanes.iter().filter_map(Lane::due_at).min()
     }
 
     /// `track` falls silent for reasons of its own (its gate closed): its lane goes on without a gap when it returns.
@@ -269,7 +284,7 @@ impl Feed {
     /// `track` is muted or gone: its lane is free for another, and packets of it that wait in this turn are forgotten.
     pub fn release(&mut self, track: Id) {
         if let Some(lane) = self.selection.lane_of(track) {
-            self.lanes[lane].cut();
+            self.lanes[lane].release();
             self.packets.retain(|packet| packet.lane != lane);
         }
         self.selection.release(track);

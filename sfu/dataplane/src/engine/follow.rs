@@ -2,9 +2,11 @@
 
 use super::command::{NewTrack, Source};
 use super::egress::{Feed, Key, Listener, Slot};
+use super::lane::Packing;
 use super::{reports, Engine, Stage, Tap, Track};
 use crate::ids::Id;
 use crate::peer::Seat;
+use crate::Nanos;
 
 impl Engine {
     pub(super) fn create_stage(&mut self, id: Id, reporter: usize) {
@@ -17,6 +19,7 @@ impl Engine {
             wakes: 0,
             voices: reports::Voices::default(),
             is_touched: false,
+            is_packing: false,
         };
         self.stages.insert(id, stage);
         self.set_mirrors(id, 0);
@@ -91,20 +94,20 @@ impl Engine {
     pub(super) fn add_slot(&mut self, id: Id, slot: Slot) {
         let Some(listener) = self.listener_mut(id) else { return };
         listener.slots.push(slot);
-        if let Some((stage, Key::Loudest { excluding, .. })) = self.followed(id) {
-            self.follow(id, stage, excluding);
+        if let Some((stage, Key::Loudest { excluding, .. }, packing)) = self.followed(id) {
+            self.follow(id, stage, excluding, packing);
         }
     }
 
-    pub(super) fn follow(&mut self, id: Id, stage: Id, excluding: Option<Id>) {
+    pub(super) fn follow(&mut self, id: Id, stage: Id, excluding: Option<Id>, packing: Packing) {
         let Some(listener) = self.listener_mut(id) else { return };
         let lanes = listener.slots.len();
-        self.sit_down(id, stage, Key::Loudest { lanes, excluding });
+        self.sit_down(id, stage, Key::Loudest { lanes, excluding }, packing);
     }
 
-    pub(super) fn follow_track(&mut self, id: Id, track: Id) {
+    pub(super) fn follow_track(&mut self, id: Id, track: Id, packing: Packing) {
         let Some(stage) = self.tracks.get(track).map(|track| track.new.stage) else { return };
-        self.sit_down(id, stage, Key::Exactly(track));
+        self.sit_down(id, stage, Key::Exactly(track), packing);
     }
 
     pub(super) fn unfollow(&mut self, id: Id) {
@@ -133,22 +136,21 @@ impl Engine {
     }
 
     /// What a peer follows, if anything.
-    fn followed(&self, id: Id) -> Option<(Id, Key)> {
-        match self.peers.get(id)?.seat {
-            Seat::Taken { stage, feed, .. } => Some((stage, self.stages.get(stage)?.feeds.get(feed)?.key())),
-            Seat::Aside(_) => None,
-        }
+    fn followed(&self, id: Id) -> Option<(Id, Key, Packing)> {
+        let Seat::Taken { stage, feed, .. } = self.peers.get(id)?.seat else { return None };
+        let feed = self.stages.get(stage)?.feeds.get(feed)?;
+        Some((stage, feed.key(), feed.packing()))
     }
 
     /// Seats a peer in the feed `key` of `stage`; its streams go on there unbroken.
-    fn sit_down(&mut self, id: Id, stage_id: Id, key: Key) {
+    fn sit_down(&mut self, id: Id, stage_id: Id, key: Key, packing: Packing) {
         if self.stages.get(stage_id).is_none() {
             return;
         }
         let Some(mut listener) = self.stand_up(id) else { return };
         listener.cut();
         let (Some(stage), Some(peer)) = (self.stages.get_mut(stage_id), self.peers.get_mut(id)) else { return };
-        let feed = stage.seat_in(key);
+        let feed = stage.seat_in(key, packing);
         let listeners = stage.feeds[feed].listeners_mut();
         peer.seat = Seat::Taken { stage: stage_id, feed, at: listeners.len() };
         listeners.push(listener);
@@ -178,16 +180,22 @@ impl Engine {
 }
 
 impl Stage {
+    /// When the next of its packets that wait for more audio must go out.
+    pub(super) fn pack_due_at(&self) -> Option<Nanos> {
+        self.feeds.iter().filter_map(Feed::pack_due_at).min()
+    }
+
     /// The feed of `key`: that which is, or one that no one hears any more, or a new one.
-    fn seat_in(&mut self, key: Key) -> usize {
-        if let Some(feed) = self.feeds.iter().position(|feed| feed.key() == key && !feed.is_empty()) {
+    fn seat_in(&mut self, key: Key, packing: Packing) -> usize {
+        let is_it = |feed: &Feed| feed.key() == key && feed.packing() == packing && !feed.is_empty();
+        if let Some(feed) = self.feeds.iter().position(is_it) {
             return feed;
         }
         if let Some(abandoned) = self.feeds.iter().position(Feed::is_empty) {
-            self.feeds[abandoned] = Feed::new(key);
+            self.feeds[abandoned] = Feed::new(key, packing);
             return abandoned;
         }
-        self.feeds.push(Feed::new(key));
+        self.feeds.push(Feed::new(key, packing));
         self.feeds.len() - 1
     }
 }

@@ -262,7 +262,7 @@ impl Engine {
         let tracks = &self.tracks;
         let dbov = |id: Id| tracks.get(id).map_or(crate::stage::loudness::SILENCE, |it| it.loudness.dbov(now));
         for feed in &mut stage.feeds {
-            feed.route(id, &heard, dbov, now, &self.counters);
+            feed.route(id, &heard, dbov, now, &mut self.spans, &self.counters);
         }
         if !stage.is_touched {
             stage.is_touched = true;

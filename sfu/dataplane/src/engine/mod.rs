@@ -8,6 +8,7 @@ pub mod command;
 pub mod egress;
 mod follow;
 mod ingress;
+pub mod lane;
 pub mod mirror;
 mod reports;
 
@@ -82,6 +83,13 @@ impl Spans {
         span
     }
 
+    /// What `write` appends.
+    fn write(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Span {
+        let start = self.0.len();
+        write(&mut self.0);
+        Span { start: start as u32, len: (self.0.len() - start) as u16 }
+    }
+
     fn get(&self, span: Span) -> &[u8] {
         &self.0[span.start as usize..][..span.len()]
     }
@@ -114,6 +122,8 @@ struct Stage {
     wakes: u64,
     voices: reports::Voices,
     is_touched: bool,
+    /// Whether it is among the engine's `packing`.
+    is_packing: bool,
 }
 
 struct Tap {
@@ -145,6 +155,9 @@ pub struct Engine {
     spans: Spans,
     /// Stages that got packets in this turn.
     touched: Vec<Id>,
+    /// Stages with packets that wait for more audio, and when the first of those must go out.
+    packing: Vec<Id>,
+    pack_due_at: Option<Nanos>,
     /// Peers whose streams began in this turn.
     begun: Vec<Id>,
     tap_bytes: Vec<u8>,
@@ -172,6 +185,8 @@ impl Engine {
             mirror_buffer: Vec::with_capacity(MAX_PAYLOAD),
             spans: Spans(Vec::with_capacity(1 << 16)),
             touched: Vec::with_capacity(64),
+            packing: Vec::new(),
+            pack_due_at: None,
             begun: Vec::new(),
             tap_bytes: Vec::new(),
             tap_packets: Vec::new(),
@@ -197,8 +212,8 @@ impl Engine {
             Command::SetGate(track, is_open) => self.set_gate(track, is_open),
             Command::RemoveTrack(track) => self.remove_track(track),
             Command::AddSlot(peer, new) => self.add_slot(peer, Slot::new(new)),
-            Command::Follow { peer, stage, excluding } => self.follow(peer, stage, excluding),
-            Command::FollowTrack(peer, track) => self.follow_track(peer, track),
+            Command::Follow { peer, stage, excluding, packing } => self.follow(peer, stage, excluding, packing),
+            Command::FollowTrack(peer, track, packing) => self.follow_track(peer, track, packing),
             Command::Unfollow(peer) => self.unfollow(peer),
             Command::OpenTap { tap, stage, sends } => self.open_tap(tap, stage, sends),
             Command::CloseTap(tap) => self.close_tap(tap),
@@ -210,11 +225,17 @@ impl Engine {
     /// Does what is due, serves every listener, and hands everything to the wire.
     pub fn end_turn(&mut self, now: Nanos, out: &mut Outbox<'_>) {
         self.on_time(now, out);
-        for stage in self.touched.drain(..) {
-            let Some(stage) = self.stages.get_mut(stage) else { continue };
+        self.flush_overdue(now);
+        for id in self.touched.drain(..) {
+            let Some(stage) = self.stages.get_mut(id) else { continue };
             stage.is_touched = false;
             for feed in &mut stage.feeds {
                 feed.serve(&self.spans, now, &self.counters, &mut self.begun, out);
+            }
+            let Some(due_at) = stage.pack_due_at() else { continue };
+            self.pack_due_at = Some(self.pack_due_at.map_or(due_at, |earlier| earlier.min(due_at)));
+            if !std::mem::replace(&mut stage.is_packing, true) {
+                self.packing.push(id);
             }
         }
         self.spans.0.clear();
@@ -229,7 +250,7 @@ impl Engine {
     /// When the next turn must begin at the latest; None if only a datagram or a command can bring something to do.
     pub fn wakes_at(&self) -> Option<Nanos> {
         let has_life = !self.peers.is_empty() || !self.stages.is_empty();
-        has_life.then(|| self.schedule.next_at())
+        has_life.then(|| self.pack_due_at.map_or(self.schedule.next_at(), |due_at| due_at.min(self.schedule.next_at())))
     }
 
     /// What Python is to be told since the last call.
@@ -261,6 +282,28 @@ impl Engine {
     pub fn clear_tap_packets(&mut self) {
         self.tap_packets.clear();
         self.tap_bytes.clear();
+    }
+
+    /// Packets that have waited long enough for more audio go out as they are.
+    fn flush_overdue(&mut self, now: Nanos) {
+        if self.pack_due_at.is_none_or(|due_at| now < due_at) {
+            return;
+        }
+        let mut next: Option<Nanos> = None;
+        self.packing.retain(|id| {
+            let Some(stage) = self.stages.get_mut(*id) else { return false };
+            for feed in &mut stage.feeds {
+                feed.flush_overdue(now, &mut self.spans, &self.counters);
+            }
+            if !std::mem::replace(&mut stage.is_touched, true) {
+                self.touched.push(*id);
+            }
+            let due_at = stage.pack_due_at();
+            stage.is_packing = due_at.is_some();
+            next = next.into_iter().chain(due_at).min();
+            stage.is_packing
+        });
+        self.pack_due_at = next;
     }
 
     fn create_peer(&mut self, id: Id, credentials: Credentials, now: Nanos) {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use _dataplane::arena::{Arena, Outbox, Wire};
 use _dataplane::counters::Counters;
 use _dataplane::engine::command::{Barrier, Command, Event, NewSlot, NewTrack, Source};
+use _dataplane::engine::lane::Packing;
 use _dataplane::engine::{mirror, Engine, Settings};
 use _dataplane::ids::{Id, Kind, Registry};
 use _dataplane::rtp::{self, AudioLevel, Template};
@@ -277,7 +278,7 @@ impl World {
         let n = self.join(worker);
         self.add_slots(n, slots);
         let peer = self.clients[n].peer;
-        self.command(worker, Command::Follow { peer, stage, excluding: None });
+        self.command(worker, Command::Follow { peer, stage, excluding: None, packing: Packing::AsSpoken });
         n
     }
 
