@@ -67,11 +67,14 @@ async def running(*argv: str | Path, takes_stdin: bool = True) -> AsyncIterator[
         else:
             with suppress(ProcessLookupError):
                 child.terminate()
-        try:
-            async with asyncio.timeout(10):
-                await child.communicate()
-        except TimeoutError:
-            child.kill()
+        for insist in (child.terminate, child.kill):
+            try:
+                async with asyncio.timeout(10):
+                    await child.communicate()
+                break
+            except TimeoutError:
+                insist()  # by SIGTERM the driver takes its browser along
+        else:
             await child.communicate()
 
 
