@@ -5,6 +5,7 @@ import asyncio
 import datetime as dt
 import os
 import platform
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -33,6 +34,7 @@ listeners need not open; otherwise each listener's socket counts and drops."""
 
 def main() -> int:
     arguments = _parser().parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # unwinds, so that servers and namespaces end with us
     match arguments.command:
         case "report":
             return _report(arguments)

@@ -54,9 +54,20 @@ def enter(arguments: Sequence[str]) -> int:
     try:
         subprocess.run(["ip", "-n", name, "link", "set", "lo", "up"], check=True)
         inside = ["ip", "netns", "exec", name, sys.executable, "-m", "benchmarks", *arguments]
-        return subprocess.run(inside, check=False).returncode
+        return _run_to_its_end(inside)
     finally:
         subprocess.run(["ip", "netns", "delete", name], check=True)
+
+
+def _run_to_its_end(command: Sequence[str]) -> int:
+    """However we are ended, the program inside gets to stop the servers that it started."""
+    with subprocess.Popen(command) as process:
+        try:
+            return process.wait()
+        except BaseException:
+            process.terminate()
+            process.wait()
+            raise
 
 
 @contextlib.contextmanager
