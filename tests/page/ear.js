@@ -12,12 +12,16 @@
     }
   };
 
-  const audio = new AudioContext();
   const connected = new Map();
-  const analyser = new AnalyserNode(audio, { fftSize: BINS, smoothingTimeConstant: 0 });
-  const listen = () => {
-    audio.resume();
-    const tracks = peers.filter(({ connectionState }) => connectionState === "connected").flatMap((peer) => peer.getReceivers().map(({ track }) => track));
+  let audio;
+  let analyser;
+  const listen = async () => {
+    const heard = peers.filter(({ connectionState }) => connectionState === "connected");
+    const tracks = heard.flatMap((peer) => peer.getReceivers().map(({ track }) => track));
+    if (tracks.length === 0) return;
+    audio ??= new AudioContext();
+    analyser ??= new AnalyserNode(audio, { fftSize: BINS, smoothingTimeConstant: 0 });
+    await audio.resume();
     for (const track of tracks.filter((one) => !connected.has(one))) {
       const source = audio.createMediaStreamSource(new MediaStream([track]));
       source.connect(analyser);
@@ -29,8 +33,9 @@
   const level = async (hz, looks = 1) => {
     let loudest = -Infinity;
     for (let look = 0; look < looks; look++) {
-      listen();
+      await listen();
       await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+      if (!analyser) continue;
       const spectrum = new Float32Array(analyser.frequencyBinCount);
       analyser.getFloatFrequencyData(spectrum);
       const at = Math.round((hz * BINS) / audio.sampleRate);

@@ -1,5 +1,8 @@
 """The page against the real server: people in browsers who really hear each other. One Chromium for each voice."""
 
+import json
+import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -9,14 +12,17 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.conftest import MISSING
 from tests.harness import sound
 from tests.harness.processes import Palco
 from tests.harness.room import CREATOR, LISTENER, SPEAKER, mint
 from tests.page.conftest import FAKE_MICROPHONE, WITHIN_MS, Launch, watch
+from tests.page.test_files import NODE
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(180)]
 
 EAR = Path(__file__).parent / "ear.js"
+FIREFOX = Path(__file__).parent / "firefox.mjs"
 MEDIA = [*FAKE_MICROPHONE, "--allow-loopback-in-peer-connection", "--autoplay-policy=no-user-gesture-required"]
 
 HOST_HZ, SPEAKER_HZ = 700, 1900
@@ -252,3 +258,19 @@ def test_after_a_restart_of_the_sfu_everyone_is_heard_again_by_himself(
     assert misses(listener, HOST_HZ)
     own_evening.palco.sfu.start()
     assert hears(listener, HOST_HZ)
+
+
+def test_firefox_hears_both_voices_and_asks_for_no_microphone(evening: Evening, voices: dict[int, Browser]) -> None:
+    firefox = shutil.which("firefox-esr") or shutil.which("firefox")
+    if firefox is None:
+        pytest.skip(f"{MISSING}: Firefox is not installed: apt install firefox-esr")
+    if not (FIREFOX.parents[1] / "interop" / "node_modules" / "puppeteer-core").exists():
+        pytest.skip(f"{MISSING}: Firefox's driver is not installed: npm ci --prefix tests/interop")
+    evening.on_stage(voices[HOST_HZ], "host", CREATOR)
+    evening.on_stage(voices[SPEAKER_HZ], "sam")
+    token = mint(evening.palco, "fay", evening.space, canSubscribe=True)
+    address = f"{evening.palco.url}/#space={evening.space}&token={token}"
+    command = [NODE, FIREFOX, firefox, address, "2"]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    assert json.loads(run.stdout) == {"names": ["Host", "Sam"], "asked": 0, "faults": []}
