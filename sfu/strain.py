@@ -13,9 +13,13 @@ LATE_BUCKET = "forward_le_inf"
 BUCKETS = "forward_le_"
 
 ENTERS_AT = 0.05
+LATE_SAMPLES = 3
+"""Refusing begins after this many bad samples in a row: a queue grows for seconds, while a machine that stopped for the
+length of three packets, whoever was to blame, is as good as before. With one voice those three are one in seventeen."""
+
 LEAVES_BELOW = 0.01
 CALM_SAMPLES = 5
-"""Refusing begins with one bad sample and ends after this many good ones in a row, so that joins do not flap."""
+"""It ends after this many good ones in a row, so that joins do not flap."""
 
 
 class Strain:
@@ -25,6 +29,7 @@ class Strain:
         self.is_overloaded = False
         self._seen: list[tuple[int, int]] = []
         self._calm = 0
+        self._late = 0
 
     def on_counters(self, workers: Sequence[Mapping[str, int]]) -> None:
         """The worst worker decides: its listeners cannot move to another."""
@@ -33,7 +38,8 @@ class Strain:
         self._seen = now
         worst = max((_share(old, new) for old, new in zip(before, now, strict=True)), default=0.0)
         self._calm = self._calm + 1 if worst < LEAVES_BELOW else 0
-        if worst >= ENTERS_AT:
+        self._late = self._late + 1 if worst >= ENTERS_AT else 0
+        if self._late >= LATE_SAMPLES:
             self.is_overloaded = True
         elif self._calm >= CALM_SAMPLES:
             self.is_overloaded = False

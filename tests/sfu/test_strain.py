@@ -1,6 +1,6 @@
 """New listeners are refused while packets are late, and not for a while after; who is in is not asked."""
 
-from sfu.strain import CALM_SAMPLES, Strain
+from sfu.strain import CALM_SAMPLES, LATE_SAMPLES, Strain
 
 
 class Worker:
@@ -14,6 +14,12 @@ class Worker:
         self.counters["forward_le_inf"] += late
 
 
+def sample(strain: Strain, worker: Worker, *, in_time: int, late: int, times: int = LATE_SAMPLES) -> None:
+    for _ in range(times):
+        worker.forward(in_time=in_time, late=late)
+        strain.on_counters([worker.counters])
+
+
 def test_a_server_that_forwards_in_time_is_not_overloaded() -> None:
     worker, strain = Worker(), Strain()
     for _ in range(3):
@@ -24,24 +30,29 @@ def test_a_server_that_forwards_in_time_is_not_overloaded() -> None:
 
 def test_one_packet_in_twenty_late_is_an_overload() -> None:
     worker, strain = Worker(), Strain()
-    worker.forward(in_time=950, late=50)
-    strain.on_counters([worker.counters])
+    sample(strain, worker, in_time=950, late=50)
     assert strain.is_overloaded
+
+
+def test_a_machine_that_stops_for_a_moment_is_not_overloaded() -> None:
+    worker, strain = Worker(), Strain()
+    for _ in range(10):
+        sample(strain, worker, in_time=40, late=10, times=LATE_SAMPLES - 1)
+        sample(strain, worker, in_time=50, late=0, times=1)
+        assert not strain.is_overloaded
 
 
 def test_only_what_is_new_since_the_last_sample_counts() -> None:
     worker, strain = Worker(), Strain()
     worker.forward(in_time=1_000_000, late=0)
     strain.on_counters([worker.counters])
-    worker.forward(in_time=90, late=10)
-    strain.on_counters([worker.counters])
+    sample(strain, worker, in_time=90, late=10)
     assert strain.is_overloaded
 
 
 def test_an_overload_ends_only_after_a_calm_while() -> None:
     worker, strain = Worker(), Strain()
-    worker.forward(in_time=0, late=10)
-    strain.on_counters([worker.counters])
+    sample(strain, worker, in_time=0, late=10)
     for _ in range(CALM_SAMPLES - 1):
         worker.forward(in_time=100, late=0)
         strain.on_counters([worker.counters])
@@ -56,9 +67,10 @@ def test_an_overload_ends_only_after_a_calm_while() -> None:
 
 def test_the_worst_worker_decides() -> None:
     busy, idle, strain = Worker(), Worker(), Strain()
-    busy.forward(in_time=9, late=1)
-    idle.forward(in_time=1000, late=0)
-    strain.on_counters([idle.counters, busy.counters])
+    for _ in range(LATE_SAMPLES):
+        busy.forward(in_time=9, late=1)
+        idle.forward(in_time=1000, late=0)
+        strain.on_counters([idle.counters, busy.counters])
     assert strain.is_overloaded
 
 
