@@ -31,6 +31,7 @@ from sfu.handshake import DtlsContexts
 from sfu.handshakes import Handshakes
 from sfu.metrics import SfuCollector, serve_metrics
 from sfu.node import Limits, Node
+from sfu.packing import Packing
 from sfu.performer import Performer
 from sfu.relay import Relay
 from sfu.tally import Tally
@@ -87,6 +88,7 @@ async def _serve(config: Config, dataplane: Dataplane, stopping: asyncio.Event) 
             max_sessions=config.limits.max_sessions,
             listening_sessions_per_identity=config.limits.sessions_per_identity,
         ),
+        packing=Packing(packet_ms=config.spaces.packet_ms, large_audience=config.spaces.large_audience),
     )
     control, tally, handshakes = Control(config.control), Tally(), Handshakes(DtlsContexts(local))
     relay = Relay(

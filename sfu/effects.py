@@ -58,11 +58,13 @@ class AddSlots(Struct, frozen=True):
 
 
 class Follow(Struct, frozen=True):
-    """The session's slots carry the loudest of the stage, never the track of the session `excluding`."""
+    """The session's slots carry the loudest of the stage, never the track of the session `excluding`: `packet_ms` of
+    audio to a packet, 20 being what the speakers send."""
 
     session: str
     space: str
     excluding: str | None
+    packet_ms: int = 20
 
 
 class RestartIce(Struct, frozen=True):

@@ -38,6 +38,7 @@ from sfu.contract.messages import (
 )
 from sfu.effects import ClosePeer, Credentials, Effect, Transport
 from sfu.errors import CommandError
+from sfu.packing import AS_SPOKEN, Packing
 from sfu.space import Session, Space
 
 CNAME = "palco"
@@ -81,12 +82,19 @@ class Node:
     """`candidates` are what each worker's peers announce, by worker; `name` is new with every process."""
 
     def __init__(
-        self, name: str, *, fingerprint: Fingerprint, candidates: Sequence[Sequence[Candidate]], limits: Limits
+        self,
+        name: str,
+        *,
+        fingerprint: Fingerprint,
+        candidates: Sequence[Sequence[Candidate]],
+        limits: Limits,
+        packing: Packing = AS_SPOKEN,
     ) -> None:
         self._name = name
         self._fingerprint = fingerprint
         self._candidates = [list(ours) for ours in candidates]
         self._limits = limits
+        self._packing = packing
         self._spaces: dict[str, Space] = {}
         self._home: dict[str, Space] = {}
         self._is_draining = False
@@ -204,6 +212,7 @@ class Node:
             command.space,
             max_speakers=command.max_speakers,
             max_listening_sessions=self._limits.listening_sessions_per_identity,
+            packing=self._packing,
         )
         self._spaces[command.space] = space
         return self._done(space.on_opened())

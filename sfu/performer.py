@@ -77,7 +77,8 @@ class Performer:
                 self._add_slots(effect)
             case Follow():
                 excluding = None if effect.excluding is None else self._tracks[effect.excluding]
-                dataplane.follow(self._peers[effect.session], self._stages[effect.space], excluding=excluding)
+                peer, stage = self._peers[effect.session], self._stages[effect.space]
+                dataplane.follow(peer, stage, excluding=excluding, packet_ms=effect.packet_ms)
             case RestartIce():
                 credentials = effect.credentials
                 dataplane.restart_ice(self._peers[effect.session], ufrag=credentials.ufrag, pwd=credentials.pwd)

@@ -31,6 +31,7 @@ from sfu.effects import (
     Transport,
 )
 from sfu.errors import CommandError
+from sfu.packing import AS_SPOKEN, AS_SPOKEN_MS, Packing, bounded_ms
 
 
 class Session(Struct):
@@ -62,10 +63,15 @@ class Participant(Struct):
 class Space:
     """Inputs are `on_…`, each returns effects in the order to perform; a CommandError leaves everything as it was."""
 
-    def __init__(self, name: str, *, max_speakers: int, max_listening_sessions: int) -> None:
+    def __init__(
+        self, name: str, *, max_speakers: int, max_listening_sessions: int, packing: Packing = AS_SPOKEN
+    ) -> None:
         self.name = name
         self._max_speakers = max_speakers
         self._max_listening_sessions = max_listening_sessions
+        self._packing = packing
+        self._listening = 0
+        self._packet_ms = packing.choose(0, current_ms=AS_SPOKEN_MS)
         self._participants: dict[str, Participant] = {}
         self._sessions: dict[str, Session] = {}
         self._muted: set[str] = set()
@@ -112,7 +118,7 @@ class Space:
         if request.is_muted:
             self._muted.add(request.identity)
         opened = self._set_up(self._sessions[request.session])
-        return [*replaced, *opened, *self._turn_gates([request.identity])]
+        return [*replaced, *opened, *self._turn_gates([request.identity]), *self._repack()]
 
     def on_ice_restart(self, session: str, remote_ufrag: str, credentials: Credentials) -> list[Effect]:
         """The same remote fragment said again restarts nothing; the credentials in force are the session's."""
@@ -128,7 +134,7 @@ class Space:
         return [Announce(SessionConnected(session))]
 
     def on_session_gone(self, session: str, reason: str) -> list[Effect]:
-        return self._close_all([session], reason)
+        return [*self._close_all([session], reason), *self._repack()]
 
     def on_muted(self, identities: Iterable[str], *, is_muted: bool) -> list[Effect]:
         names = list(dict.fromkeys(identities))
@@ -150,7 +156,8 @@ class Space:
 
     def on_removed(self, identity: str) -> list[Effect]:
         """Idempotent: of an identity that has no session there is nothing to remove."""
-        return self._close_all(list(self._participants.get(identity, Participant()).sessions), "removed")
+        sessions = list(self._participants.get(identity, Participant()).sessions)
+        return [*self._close_all(sessions, "removed"), *self._repack()]
 
     def on_voices(self, voices: Sequence[tuple[str, int]]) -> list[Effect]:
         """`voices` are (session, level in dBov), loudest first; those whose gate has closed since are left out."""
@@ -189,6 +196,7 @@ class Space:
             remote_ufrag=request.remote_ufrag,
         )
         self._sessions[request.session] = record
+        self._listening += record.is_listening
         self._participants.setdefault(request.identity, Participant()).sessions[request.session] = record
 
     def _set_up(self, record: Session) -> list[Effect]:
@@ -213,7 +221,19 @@ class Space:
         """Nobody hears itself. When the excluded track goes nothing need be said: its id is never used again."""
         own = self._participants[record.request.identity].sessions.items()
         sending = next((name for name, other in own if other.is_sending), None)
-        return Follow(record.request.session, self.name, excluding=sending)
+        packet_ms = AS_SPOKEN_MS
+        if sending is None:  # who may speak is in a conversation
+            packet_ms = bounded_ms(self._packet_ms, (section.max_packet_ms for section in record.request.send))
+        return Follow(record.request.session, self.name, excluding=sending, packet_ms=packet_ms)
+
+    def _repack(self) -> list[Effect]:
+        """The audience has become large, or small again: it follows the stage in other packets."""
+        packet_ms = self._packing.choose(self._listening, current_ms=self._packet_ms)
+        if packet_ms == self._packet_ms:
+            return []
+        self._packet_ms = packet_ms
+        follows = [self._follow(record) for record in self._sessions.values() if record.is_listening]
+        return [follow for follow in follows if follow.excluding is None]
 
     def _may_be_heard(self, identity: str) -> bool:
         return identity in self._on_stage and identity not in self._muted
@@ -233,6 +253,7 @@ class Space:
         effects: list[Effect] = []
         for session in sessions:
             record = self._sessions.pop(session)
+            self._listening -= record.is_listening
             identity = record.request.identity
             siblings = self._participants[identity].sessions
             del siblings[session]

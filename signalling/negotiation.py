@@ -247,6 +247,7 @@ def _send_section(answer: AnswerSection) -> SendSection:
         payload_type=_payload_type(answer),
         mid_extension=_extension_id(section, MID_EXTENSION),
         level_extension=_extension_id(section, LEVEL_EXTENSION),
+        max_packet_ms=section.max_packet_ms,
     )
 
 

@@ -8,6 +8,7 @@ that it throws belongs to the one section it was given.
 An `Offer` says what was written, not whether it will do: that is `signalling.negotiation`.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Final, Literal, cast
 
@@ -70,6 +71,8 @@ class Section(Struct, frozen=True, kw_only=True):
     pwd: str | None
     fingerprints: list[OfferedFingerprint]
     setup: OfferedSetup | None
+    max_packet_ms: int | None
+    """`a=maxptime` (RFC 8866 §6.4): the most audio that the offerer takes in a packet."""
 
     @property
     def label(self) -> str:
@@ -200,7 +203,14 @@ def _section_of(media: MediaDescription, lines: list[str], index: int, *, label:
         pwd=media.ice.password if media.ice else None,
         fingerprints=[OfferedFingerprint(entry.algorithm, entry.value) for entry in _fingerprints_of(media)],
         setup=_SETUPS[setup] if setup else None,
+        max_packet_ms=_max_packet_ms(lines),
     )
+
+
+def _max_packet_ms(lines: list[str]) -> int | None:
+    """The first; one that is no sensible number says nothing."""
+    value = next((line.removeprefix("a=maxptime:") for line in lines if line.startswith("a=maxptime:")), "")
+    return int(value) if re.fullmatch(r"[0-9]{1,5}", value) else None
 
 
 def _fingerprints_of(media: MediaDescription) -> Iterator[OfferedFingerprint]:

@@ -86,6 +86,10 @@ class Spaces(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Whether a token with `roomCreate` or `canPublish` opens a space by joining it."""
     forward_sections: Annotated[int, Meta(ge=1, le=32)] = 10
     """The most audio sections that a listener is sent."""
+    packet_ms: Literal[20, 40, 60, "auto"] = "auto"
+    """Audio in a packet to those who only listen; `auto` is 20, and 60 in a space with a large audience."""
+    large_audience: Count = 3000
+    """So many listening sessions in one space."""
 
 
 class Whip(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):

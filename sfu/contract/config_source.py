@@ -59,9 +59,10 @@ def value_at(raw: Mapping[str, Any], key: str) -> object:
 
 
 def choices_at(shape: type[msgspec.Struct], key: str) -> tuple[str, ...]:
-    """The words that a key may hold; none where it is not a choice among words."""
+    """What a key may hold, as written; none where it is not a choice."""
     expected = _type_at(shape, key.split("."))
-    return typing.get_args(expected) if typing.get_origin(expected) is typing.Literal else ()
+    choices = typing.get_args(expected) if typing.get_origin(expected) is typing.Literal else ()
+    return tuple(map(str, choices))
 
 
 def runtime_folder(environ: Mapping[str, str]) -> Path:

@@ -50,6 +50,8 @@ class SendSection(Struct, frozen=True):
     payload_type: int
     mid_extension: int = 0
     level_extension: int = 0
+    max_packet_ms: int | None = None
+    """The client takes no more audio in a packet (`a=maxptime`, RFC 8866 §6.4); None if it does not say."""
 
 
 class Candidate(Struct, frozen=True):

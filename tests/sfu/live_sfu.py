@@ -102,8 +102,9 @@ class LiveSfu:
             for index, direction in directions
             if direction in {"sendonly", "sendrecv"}
         ]
+        max_packet_ms = wishes.pop("max_packet_ms", None)
         send = [
-            SendSection(mid=str(index), payload_type=PAYLOAD_TYPE, **extensions)
+            SendSection(mid=str(index), payload_type=PAYLOAD_TYPE, max_packet_ms=max_packet_ms, **extensions)
             for index, direction in directions
             if direction in {"recvonly", "sendrecv"}
         ]

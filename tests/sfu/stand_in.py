@@ -94,8 +94,8 @@ class StandIn:
     def add_slot(self, peer: int, **negotiated: object) -> int:
         return self._make("add_slot", peer, negotiated)
 
-    def follow(self, peer: int, stage: int, *, excluding: int | None = None) -> None:
-        self._write("follow", peer, stage, excluding)
+    def follow(self, peer: int, stage: int, *, excluding: int | None = None, packet_ms: int = 20) -> None:
+        self._write("follow", peer, stage, excluding, packet_ms)
 
     def _make(self, name: str, *arguments: object) -> int:
         self._write(name, *arguments)

@@ -164,7 +164,7 @@ class TestPeers:
         )
         assert [slot["ssrc"] for _, slot in desk.dataplane.told("add_slot")] == answer.ssrcs
         track = 3  # the stand-in's third id, after stage and peer
-        assert desk.dataplane.told("follow") == [(peer, stage, track)]
+        assert desk.dataplane.told("follow") == [(peer, stage, track, 20)]
 
     async def test_a_mute_closes_the_track_s_gate(self, desk: Desk) -> None:
         desk.join("s1", "ana")

@@ -1,5 +1,6 @@
 """Who may be heard in a space, and by whom."""
 
+import msgspec
 import pytest
 
 from sfu.contract.messages import SessionClosed, SessionConnected, Speaking
@@ -17,6 +18,7 @@ from sfu.effects import (
     SetGate,
 )
 from sfu.errors import CommandError
+from sfu.packing import Packing
 from sfu.space import Space
 from tests.sfu.sessions import RECEIVE, Kind, credentials, open_session, send_sections, transport
 
@@ -290,3 +292,43 @@ class TestVoices:
         join(space, "a1", "ana")
         space.on_muted(["ana"], is_muted=True)
         assert space.on_voices([("a1", -20), ("gone", -30)]) == [Announce(Speaking("lounge", []))]
+
+
+class TestPacking:
+    """Those who only listen get more audio in a packet when there are many of them."""
+
+    @pytest.fixture
+    def space(self) -> Space:
+        packing = Packing(packet_ms="auto", large_audience=10)
+        return Space("lounge", max_speakers=2, max_listening_sessions=2, packing=packing)
+
+    @staticmethod
+    def fill(space: Space, count: int) -> list[Effect]:
+        """The effects of the last join."""
+        return [join(space, f"l{n}", f"listener-{n}", "whep") for n in range(count)][-1]
+
+    def test_a_small_audience_gets_what_the_speakers_send(self, space: Space) -> None:
+        assert self.fill(space, 9)[-1] == Follow("l8", "lounge", excluding=None, packet_ms=20)
+
+    def test_a_large_one_follows_in_long_packets_from_its_last_member_s_join_on(self, space: Space) -> None:
+        effects = self.fill(space, 10)
+        assert effects[-10:] == [Follow(f"l{n}", "lounge", excluding=None, packet_ms=60) for n in range(10)]
+        assert join(space, "l10", "listener-10", "whep")[-1].packet_ms == 60  # type: ignore[union-attr]
+
+    def test_those_who_may_speak_stay_with_short_ones(self, space: Space) -> None:
+        join(space, "a1", "ana", "stage")
+        self.fill(space, 9)
+        assert join(space, "b1", "ben", "stage")[-1] == Follow("b1", "lounge", excluding="b1", packet_ms=20)
+
+    def test_it_is_large_until_a_tenth_is_gone(self, space: Space) -> None:
+        self.fill(space, 10)
+        assert not [effect for effect in space.on_session_gone("l9", "left") if isinstance(effect, Follow)]
+        back = [effect for effect in space.on_removed("listener-8") if isinstance(effect, Follow)]
+        assert back == [Follow(f"l{n}", "lounge", excluding=None, packet_ms=20) for n in range(8)]
+
+    def test_a_client_that_takes_less_gets_less(self, space: Space) -> None:
+        self.fill(space, 10)
+        request = open_session("m1", "mia", "whep")
+        section = msgspec.structs.replace(request.send[0], max_packet_ms=40)
+        effects = space.on_session_opened(msgspec.structs.replace(request, send=[section]), transport("m1", slots=1))
+        assert effects[-1] == Follow("m1", "lounge", excluding=None, packet_ms=40)

@@ -103,6 +103,12 @@ def test_whep_sends_one_slot_for_each_section() -> None:
     ]
 
 
+def test_a_listener_s_maxptime_goes_with_its_section() -> None:
+    offer = offers.stage_offer("recvonly", "recvonly").replace("a=mid:1", "a=mid:1\na=maxptime:40")
+
+    assert [section.max_packet_ms for section in agree(offer, "whep").send] == [None, 40]
+
+
 def test_a_stage_session_hears_in_the_section_that_it_speaks_in_and_in_the_others() -> None:
     agreement = agree(offers.stage_offer("sendrecv", "recvonly", "recvonly"), "stage")
     description = answer(offers.stage_offer("sendrecv", "recvonly", "recvonly"), "stage")

@@ -62,6 +62,16 @@ def test_gstreamers_extension_attributes_are_set_aside() -> None:
     assert section.mid == "audio0"
 
 
+@pytest.mark.parametrize(
+    ("attribute", "max_packet_ms"),
+    [("maxptime:60", 60), ("maxptime:20\na=maxptime:60", 20), ("ptime:20", None), ("maxptime:soon", None)],
+)
+def test_maxptime_bounds_the_packets_and_nonsense_does_not(attribute: str, max_packet_ms: int | None) -> None:
+    (section,) = parse(offers.WHIP.replace("a=rtcp-mux", f"a={attribute}\na=rtcp-mux")).sections
+
+    assert section.max_packet_ms == max_packet_ms
+
+
 def test_line_ends_may_be_bare() -> None:
     assert parse_offer(offers.WHIP.encode()) == parse(offers.WHIP)
 

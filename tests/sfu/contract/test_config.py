@@ -86,7 +86,7 @@ class TestUnknownKeys:
         )
 
     def test_a_key_like_no_other_gets_the_list(self) -> None:
-        assert "the keys here are auto_create, forward_sections, max_speakers" in str(refusal("spaces: {zzz: 1}"))
+        assert "the keys here are auto_create, forward_sections, large_audience," in str(refusal("spaces: {zzz: 1}"))
 
     def test_the_python_name_of_a_field_is_no_key(self) -> None:
         assert refusal("rtc: {node_ips: [192.0.2.1]}").key == "rtc.node_ips"
@@ -113,6 +113,8 @@ class TestValues:
             (f"control: {{socket: /{'x' * 107}}}", "control.socket", f"/{'x' * 107}"),
             ("whip: {video: maybe}", "whip.video", "maybe"),
             ("spaces: {max_speakers: 0}", "spaces.max_speakers", 0),
+            ("spaces: {packet_ms: 30}", "spaces.packet_ms", 30),
+            ("spaces: {large_audience: 0}", "spaces.large_audience", 0),
             ("logging: {level: loud}", "logging.level", "loud"),
             ("development: true\nrtc: {bind_address: '::'}", "rtc.bind_address", "::"),
         ],
@@ -122,8 +124,14 @@ class TestValues:
         assert (error.key, error.value) == (key, value)
         assert error.remedy
 
-    def test_a_choice_among_words_is_spelt_out(self) -> None:
+    def test_a_choice_is_spelt_out(self) -> None:
         assert refusal("whip: {video: maybe}").remedy == "write reject or discard"
+        assert refusal("spaces: {packet_ms: 30}").remedy == "write 20 or 40 or 60 or auto"
+
+    @pytest.mark.parametrize("packet_ms", [20, 40, 60, "auto"])
+    def test_packets_are_of_20_40_or_60_ms_or_as_the_audience_has_it(self, packet_ms: object) -> None:
+        assert load(f"spaces: {{packet_ms: {packet_ms}}}").spaces.packet_ms == packet_ms
+        assert load("", PALCO_SPACES__PACKET_MS=str(packet_ms)).spaces.packet_ms == packet_ms
 
     def test_metrics_ports_may_both_be_off(self) -> None:
         assert load("metrics: {sfu_port: 0, signalling_port: 0}").metrics.sfu_port == 0
