@@ -270,7 +270,7 @@ def test_firefox_hears_both_voices_and_asks_for_no_microphone(evening: Evening, 
     evening.on_stage(voices[SPEAKER_HZ], "sam")
     token = mint(evening.palco, "fay", evening.space, canSubscribe=True)
     address = f"{evening.palco.url}/#space={evening.space}&token={token}"
-    command = [NODE, FIREFOX, firefox, address, "2"]
+    command = [str(NODE), str(FIREFOX), firefox, address, "2"]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     assert json.loads(run.stdout) == {"names": ["Host", "Sam"], "asked": 0, "faults": []}

@@ -1,0 +1,95 @@
+"""palco.js alone, as an application would use it, against the real server: no part of the page takes part."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import httpx2
+import pytest
+from playwright.sync_api import Page
+
+from tests.harness.processes import Palco
+from tests.harness.room import CREATOR, SPEAKER, mint
+from tests.page.conftest import Launch
+from tests.page.test_stage_live import EAR, HOST_HZ, MEDIA, hears, voice
+
+pytestmark = [pytest.mark.live, pytest.mark.timeout(120)]
+
+SPACE = "page-sdk"
+
+SETTING = """
+async ({ speakerToken, listenerToken, space }) => {
+  const { Api, Session } = await import("/palco.js");
+  const microphone = await navigator.mediaDevices.getUserMedia({ audio: true });
+  window.sdk = {
+    Session,
+    space,
+    speaker: new Api({ token: speakerToken }),
+    listener: new Api({ token: listenerToken }),
+    track: microphone.getAudioTracks()[0],
+  };
+}
+"""
+
+
+@pytest.fixture
+def page(palco: Palco, launch: Launch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    """A page of the server's origin whose `sdk` holds a microphone and the two ends' tokens."""
+    wav = voice(tmp_path_factory.mktemp("sdk") / "voice.wav", HOST_HZ)
+    host = mint(palco, "host", SPACE, **CREATOR)
+    headers = {"Authorization": f"Bearer {host}"}
+    httpx2.post(f"{palco.url}/v1/spaces", json={"id": SPACE, "title": "By module"}, headers=headers)
+    tokens = {
+        "speakerToken": mint(palco, "sam", SPACE, **SPEAKER),
+        "listenerToken": mint(palco, "lena", SPACE, canSubscribe=True),
+        "space": SPACE,
+    }
+    with ExitStack() as stack:
+        browser = launch(*MEDIA, f"--use-file-for-fake-audio-capture={wav}")
+        stack.callback(browser.close)
+        page = browser.new_page()
+        page.add_init_script(path=EAR)
+        page.goto(palco.url)
+        page.evaluate(SETTING, tokens)
+        yield page
+
+
+def speak_and_listen(page: Page) -> None:
+    """WHIP up, WHEP down with the one section of a standard client."""
+    page.evaluate("""async () => {
+      const speaking = { endpoint: `/whip/${sdk.space}`, sends: true, slots: 0 };
+      sdk.up = new sdk.Session(sdk.speaker, speaking, { track: sdk.track });
+      await sdk.up.open();
+      sdk.down = new sdk.Session(sdk.listener, { endpoint: `/whep/${sdk.space}`, sends: false, slots: 1 });
+      await sdk.down.open();
+      sdk.element = Object.assign(new Audio(), { srcObject: new MediaStream(sdk.down.tracks) });
+      await sdk.element.play();
+    }""")
+    assert page.evaluate("Promise.all([sdk.up.connected(), sdk.down.connected()])") == [True, True]
+
+
+def test_whip_is_heard_by_whep(page: Page) -> None:
+    speak_and_listen(page)
+    assert hears(page, HOST_HZ)
+
+
+def test_both_ends_are_heard_again_after_an_ice_restart(page: Page) -> None:
+    speak_and_listen(page)
+    assert hears(page, HOST_HZ)
+    page.evaluate("Promise.all([sdk.up.restartIce(), sdk.down.restartIce()])")
+    assert page.evaluate("Promise.all([sdk.up.connected(), sdk.down.connected()])") == [True, True]
+    assert hears(page, HOST_HZ)
+
+
+def test_a_closed_session_is_gone_from_the_server(page: Page) -> None:
+    speak_and_listen(page)
+    page.evaluate("sdk.down.close()")
+    code = page.evaluate("""async () => {
+      for (;;) {
+        try {
+          await sdk.listener.request("GET", sdk.down.url);
+        } catch (error) {
+          return error.code;
+        }
+      }
+    }""")
+    assert code == "unknown_session"
