@@ -23,6 +23,9 @@ Samples = NDArray[np.float32]
 RAMP = 120
 """2.5 ms: over which a voice joins, leaves, or changes its gain. No click, and no more than that of a muted one."""
 
+_FALL = {
+    channels: np.repeat(np.linspace(1, 0, RAMP, endpoint=False, dtype=np.float32), channels) for channels in (1, 2)
+}
 _MIX = (LOOKAHEAD, LOOKAHEAD + FRAME + limiter.LOOKAHEAD)
 _PAST = (LOOKAHEAD - HISTORY, LOOKAHEAD)
 
@@ -33,7 +36,6 @@ class Blend:
     def __init__(self, voices: Sequence[Voice], *, channels: int) -> None:
         self.voices = voices
         self._channels = channels
-        self._fall = np.repeat(np.linspace(1, 0, RAMP, endpoint=False, dtype=np.float32), channels)
         self._sounds: Samples | None = None
 
     def mix(self, without: int | None) -> Samples:
@@ -44,7 +46,7 @@ class Blend:
         mix: Samples = now @ self._sounds
         if not np.array_equal(now, before):
             ramp = RAMP * self._channels
-            mix[:ramp] += ((before - now) @ self._sounds[:, :ramp]) * self._fall
+            mix[:ramp] += ((before - now) @ self._sounds[:, :ramp]) * _FALL[self._channels]
         return mix
 
     def past(self, without: int | None) -> Samples | None:
