@@ -144,8 +144,8 @@ class Prometheus:
     def answers(self, query: str, least: float) -> bool:
         try:
             return self.value(query) >= least
-        except httpx2.TransportError:
-            return False
+        except (httpx2.TransportError, json.JSONDecodeError):
+            return False  # it does not listen yet, or says in plain text that it is starting
 
 
 @pytest.mark.live
