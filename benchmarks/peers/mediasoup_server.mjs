@@ -26,27 +26,30 @@ function roomOf(name) {
 
 const attribute = (sdp, name) => sdp.match(new RegExp(`^a=${name}:(.*?)\\r?$`, "m"))?.[1];
 
-async function connect(router, offer) {
+/** A transport for whoever offers, and the promise that it is ready for their handshake. */
+async function open(router, offer) {
   const transport = await router.createWebRtcTransport({ webRtcServer, enableUdp: true, enableTcp: false });
   transports.set(transport.id, transport);
   const [algorithm, value] = attribute(offer, "fingerprint").split(" ");
-  await transport.connect({ dtlsParameters: { role: "client", fingerprints: [{ algorithm, value }] } });
-  return transport;
+  const dtlsParameters = { role: "client", fingerprints: [{ algorithm, value }] };
+  return { transport, connected: transport.connect({ dtlsParameters }) };
 }
 
 async function publish({ router, producers }, offer) {
-  const transport = await connect(router, offer);
+  const { transport, connected } = await open(router, offer);
   const codec = { mimeType: OPUS.mimeType, clockRate: 48000, channels: 2, payloadType: 111 };
   const ssrc = Number(attribute(offer, "ssrc").split(" ")[0]);
   const rtpParameters = { mid: attribute(offer, "mid"), codecs: [codec], encodings: [{ ssrc }], headerExtensions: [] };
-  producers.push(await transport.produce({ kind: "audio", rtpParameters }));
+  const [producer] = await Promise.all([transport.produce({ kind: "audio", rtpParameters }), connected]);
+  producers.push(producer);
   return transport;
 }
 
 async function listen({ router, producers }, offer) {
-  const transport = await connect(router, offer);
+  const { transport, connected } = await open(router, offer);
   const rtpCapabilities = { codecs: [OPUS], headerExtensions: [] };
-  await Promise.all(producers.map(({ id }) => transport.consume({ producerId: id, rtpCapabilities })));
+  const consumers = producers.map(({ id }) => transport.consume({ producerId: id, rtpCapabilities }));
+  await Promise.all([connected, ...consumers]);
   return transport;
 }
 
