@@ -50,11 +50,14 @@
       while ((await level(hz)) < FLOOR_DB + 15);
       return true;
     },
-    /** Resolves once `silent` has not been heard for 15 looks while `witness`, if given, was. */
+    /**
+     * Resolves once `silent` has not been heard for 15 looks: while `witness` was, and 20 dB below it (both are sent
+     * equally loud, and a busy machine's dropouts click at every frequency), or, without a witness, at all.
+     */
     misses: async (silent, witness) => {
       for (;;) {
-        const [missed, heard] = await Promise.all([level(silent, 15), witness ? level(witness, 15) : 0]);
-        if (missed < FLOOR_DB && heard > FLOOR_DB + 15) return true;
+        const [missed, heard] = await Promise.all([level(silent, 15), witness ? level(witness, 15) : FLOOR_DB + 20]);
+        if (heard > FLOOR_DB + 15 && missed < heard - 20) return true;
       }
     },
   };
