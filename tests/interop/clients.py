@@ -4,22 +4,42 @@ import asyncio
 import shutil
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import imageio_ffmpeg
+from av import AudioFrame
 from playwright.async_api import Page, async_playwright
 
+from signalling.client import resource, session
 from tests.harness import sound
 
 HERE = Path(__file__).parent
 PIECE_S = 0.5
 PIECE_BYTES = int(PIECE_S * sound.RATE_HZ) * 2
 
-IsRight = Callable[[float], bool]
+
+class Ear:
+    """The loudest frequency that a client hears, as it is now."""
+
+    def __init__(self) -> None:
+        self.heard_hz = 0.0
+        self._changed = asyncio.Condition()
+
+    async def on_heard(self, peak_hz: float) -> None:
+        async with self._changed:
+            self.heard_hz = peak_hz
+            self._changed.notify_all()
+
+    async def hears(self, tone_hz: float, *, tolerance_hz: float, within_s: float) -> float:
+        """The frequency as soon as it is right; after `within_s` whatever it is."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s), self._changed:
+                await self._changed.wait_for(lambda: abs(self.heard_hz - tone_hz) <= tolerance_hz)
+        return self.heard_hz
 
 
 @dataclass(frozen=True)
@@ -44,13 +64,11 @@ class Place:
 
 
 class Client(Protocol):
-    """One stack. `missing` says what is not installed here and how to get it."""
+    """One stack. `missing` says what is not installed here and how to get it; the rest run while their block does."""
 
     def missing(self) -> str | None: ...
     def speaks(self, place: Place, tone_hz: int) -> AbstractAsyncContextManager[None]: ...
-    async def hears(self, place: Place, is_right: IsRight) -> float:
-        """The loudest frequency, as soon as it is right; runs on until then."""
-        ...
+    def hears(self, place: Place) -> AbstractAsyncContextManager[Ear]: ...
 
 
 @asynccontextmanager
@@ -78,14 +96,30 @@ async def running(*argv: str | Path, takes_stdin: bool = True) -> AsyncIterator[
             await child.communicate()
 
 
-async def first_right(child: asyncio.subprocess.Process, is_right: IsRight) -> float:
-    """Reads PCM from a driver half a second at a time until the loudest frequency is right."""
-    assert child.stdout is not None
-    while True:
-        piece = await child.stdout.readexactly(PIECE_BYTES)
-        peak_hz = sound.peak_hz(sound.read_pcm(piece))
-        if is_right(peak_hz):
-            return peak_hz
+@asynccontextmanager
+async def fed(feed: Callable[[Ear], Awaitable[None]]) -> AsyncIterator[Ear]:
+    """An ear that `feed` tells what it hears for as long as the block runs."""
+    ear = Ear()
+    task = asyncio.ensure_future(feed(ear))
+    try:
+        yield ear
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+@asynccontextmanager
+async def hearing_pcm(*argv: str | Path) -> AsyncIterator[Ear]:
+    """A driver that writes what it hears as PCM."""
+
+    async def feed(ear: Ear) -> None:
+        assert child.stdout is not None
+        while True:
+            await ear.on_heard(sound.peak_hz(sound.read_pcm(await child.stdout.readexactly(PIECE_BYTES))))
+
+    async with running(*argv) as child, fed(feed) as ear:
+        yield ear
 
 
 class Node:
@@ -101,9 +135,8 @@ class Node:
         async with running("node", "node.mjs", "speak", place.whip, place.token, str(tone_hz)):
             yield
 
-    async def hears(self, place: Place, is_right: IsRight) -> float:
-        async with running("node", "node.mjs", "hear", place.whep, place.token, "0") as child:
-            return await first_right(child, is_right)
+    def hears(self, place: Place) -> AbstractAsyncContextManager[Ear]:
+        return hearing_pcm("node", "node.mjs", "hear", place.whep, place.token, "0")
 
 
 class GStreamer:
@@ -125,9 +158,8 @@ class GStreamer:
         async with running(self.python, "gstreamer.py", "speak", place.whip, place.token, str(tone_hz)):
             yield
 
-    async def hears(self, place: Place, is_right: IsRight) -> float:
-        async with running(self.python, "gstreamer.py", "hear", place.whep, place.token, "0") as child:
-            return await first_right(child, is_right)
+    def hears(self, place: Place) -> AbstractAsyncContextManager[Ear]:
+        return hearing_pcm(self.python, "gstreamer.py", "hear", place.whep, place.token, "0")
 
 
 class Ffmpeg:
@@ -147,12 +179,12 @@ class Ffmpeg:
         async with running(imageio_ffmpeg.get_ffmpeg_exe(), *source, *target, takes_stdin=False):
             yield
 
-    async def hears(self, place: Place, is_right: IsRight) -> float:
+    def hears(self, place: Place) -> AbstractAsyncContextManager[Ear]:
         raise NotImplementedError
 
 
 class Aiortc:
-    """By way of Palco's own `palco publish` and `palco listen`."""
+    """By way of `palco publish`, and of the session that `palco listen` is made of."""
 
     def missing(self) -> str | None:
         return None
@@ -164,16 +196,21 @@ class Aiortc:
         async with running(*argv, takes_stdin=False):
             yield
 
-    async def hears(self, place: Place, is_right: IsRight) -> float:
-        recording = place.directory / "heard.wav"
-        at = ["--url", place.url, "--space", place.space, "--token", place.token]
-        argv = [sys.executable, "-m", "signalling", "listen", "-o", str(recording), "--duration", "4s", *at]
-        while True:
-            async with running(*argv, takes_stdin=False) as child:
-                await child.wait()
-            peak_hz = sound.peak_hz(sound.read_sound(recording)[-sound.RATE_HZ :])
-            if is_right(peak_hz):
-                return peak_hz
+    @asynccontextmanager
+    async def hears(self, place: Place) -> AsyncIterator[Ear]:
+        async def feed(ear: Ear) -> None:
+            pieces: list[bytes] = []
+            while True:
+                frame = await listening.tracks[0].recv()
+                assert isinstance(frame, AudioFrame)
+                pieces.append(frame.to_ndarray()[0, :: len(frame.layout.channels)].tobytes())
+                if len(pieces) * sound.FRAME >= PIECE_S * sound.RATE_HZ:
+                    await ear.on_heard(sound.peak_hz(sound.read_pcm(b"".join(pieces))))
+                    pieces.clear()
+
+        at = resource.Place(url=place.url, space=place.space, token=place.token)
+        async with session.listen(at) as listening, fed(feed) as ear:
+            yield ear
 
 
 class Firefox:
@@ -193,13 +230,16 @@ class Firefox:
         async with running(*self._argv("speak", place, place.whip, tone_hz)):
             yield
 
-    async def hears(self, place: Place, is_right: IsRight) -> float:
-        async with running(*self._argv("hear", place, place.whep, 0)) as child:
+    @asynccontextmanager
+    async def hears(self, place: Place) -> AsyncIterator[Ear]:
+        async def feed(ear: Ear) -> None:
             assert child.stdout is not None
             async for line in child.stdout:
-                if line.strip() != b"connected" and is_right(float(line)):
-                    return float(line)
-        raise AssertionError("Firefox ended by itself")
+                if line.strip() != b"connected":
+                    await ear.on_heard(float(line))
+
+        async with running(*self._argv("hear", place, place.whep, 0)) as child, fed(feed) as ear:
+            yield ear
 
 
 class Chromium:
@@ -218,14 +258,17 @@ class Chromium:
             await page.evaluate("([url, token]) => window.speak(url, token)", [place.whip, place.token])
             yield
 
-    async def hears(self, place: Place, is_right: IsRight) -> float:
+    @asynccontextmanager
+    async def hears(self, place: Place) -> AsyncIterator[Ear]:
+        async def feed(ear: Ear) -> None:
+            while True:
+                await ear.on_heard(float(await page.evaluate("() => window.peakHz()")))
+                await page.wait_for_timeout(250)
+
         async with self._page(place) as page:
             await page.evaluate("([url, token]) => window.hear(url, token)", [place.whep, place.token])
-            while True:
-                peak_hz = float(await page.evaluate("() => window.peakHz()"))
-                if is_right(peak_hz):
-                    return peak_hz
-                await page.wait_for_timeout(100)
+            async with fed(feed) as ear:
+                yield ear
 
     @asynccontextmanager
     async def _page(self, place: Place, *flags: str) -> AsyncIterator[Page]:
