@@ -45,9 +45,12 @@ def core_busy_s(cpu: int) -> float:
 
 
 def _cpu_s(pid: int) -> float:
-    # The command's name may hold spaces; the fields after its closing bracket do not (proc(5)).
-    fields = _read(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS_PER_S if fields else 0.0
+    """Of its threads, as the scheduler booked it; /proc/<pid>/stat samples at clock ticks, which misses short bursts."""
+    try:
+        tasks = list(Path(f"/proc/{pid}/task").iterdir())
+    except FileNotFoundError:
+        return 0.0
+    return sum(int((_read(task / "schedstat") or "0").split()[0]) for task in tasks) / 1e9
 
 
 def _resident_bytes(pid: int) -> int:

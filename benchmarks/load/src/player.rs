@@ -61,6 +61,9 @@ struct Player {
     /// Only packets that sampled listeners open in the measured time.
     latencies_s: Option<Vec<f64>>,
     sampled: usize,
+    listeners: usize,
+    /// Every so manieth listener is sampled.
+    stride: usize,
     next_timers_s: f64,
     next_progress_s: f64,
 }
@@ -83,6 +86,8 @@ impl Player {
             wrong: 0,
             latencies_s: None,
             sampled: 0,
+            listeners: 0,
+            stride: 1,
             next_timers_s: 0.0,
             next_progress_s: 0.0,
             job,
@@ -93,6 +98,7 @@ impl Player {
     fn join_all(&mut self) -> Result<(), String> {
         let specs = std::mem::take(&mut self.job.sessions);
         let (speakers, listeners): (Vec<_>, Vec<_>) = specs.into_iter().partition(|spec| spec.role == Role::Speak);
+        self.stride = (listeners.len() / self.job.sample.max(1)).max(1);
         self.join(speakers, 0.0)?;
         self.join(listeners, self.job.joins_per_s)
     }
@@ -118,9 +124,12 @@ impl Player {
 
     fn post(&mut self, spec: SessionSpec, now_s: f64) -> Result<(), String> {
         let number = self.sessions.len();
-        let is_sampled = spec.role == Role::Listen && self.sampled < self.job.sample;
+        // Spread over the audience: whoever is served last waits longest.
+        let is_listener = spec.role == Role::Listen;
+        let is_sampled = is_listener && self.listeners.is_multiple_of(self.stride) && self.sampled < self.job.sample;
+        self.listeners += usize::from(is_listener);
         self.sampled += usize::from(is_sampled);
-        let is_counted = spec.role == Role::Listen && !is_sampled && self.job.first_port > 0;
+        let is_counted = is_listener && !is_sampled && self.job.first_port > 0;
         let port = if is_counted { self.job.first_port + (number - self.sampled) as u16 } else { 0 };
         let mut session = Session::new(spec, 0x1000_0000 + number as u32, port, &self.identity)?;
         if is_sampled {
