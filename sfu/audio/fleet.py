@@ -34,7 +34,7 @@ from sfu.audio.contract import (
 STALL_S = 0.070
 """Without a beat, which comes every 20 ms: with a timer's and a follow's time, under 100 ms to the fallback."""
 
-HANG_S = 3.0
+HANG_S = 10.0
 """Without a beat: it is killed. It may just be starved of CPU, so not at once."""
 
 START_S = 15.0

@@ -55,8 +55,8 @@ class Mixer:
             voice.on_gate(is_open=False)
             self._leaving.append(voice)
 
-    def add_program(self, ssrc: int, *, without: int | None, sequence: int = 0) -> None:
-        """The first one is the main: it should be that without nobody. `sequence` goes before the first packet's."""
+    def add_program(self, ssrc: int, *, without: int | None) -> None:
+        """The first one is the main: it should be that of all."""
         if ssrc in self._programs:
             return
         settings = self._settings
@@ -65,7 +65,6 @@ class Mixer:
             ssrc,
             payload_type=settings.payload_type,
             frames_per_packet=settings.frames_per_packet,
-            sequence=sequence,
         )
         self._programs[ssrc] = (program, outlet)
 

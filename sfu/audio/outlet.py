@@ -24,11 +24,11 @@ class Frame(Struct, frozen=True, gc=False):
 class Outlet:
     """Numbers frames and joins up to `frames_per_packet` of them, of one kind and without a gap, into a packet."""
 
-    def __init__(self, ssrc: int, *, payload_type: int, frames_per_packet: int, sequence: int = 0) -> None:
+    def __init__(self, ssrc: int, *, payload_type: int, frames_per_packet: int) -> None:
         self._ssrc = ssrc
         self._payload_type = payload_type
         self._frames_per_packet = frames_per_packet
-        self._sequence = sequence
+        self._sequence = 0
         self._waiting: list[Frame] = []
 
     def on_frame(self, frame: Frame) -> list[bytes]:

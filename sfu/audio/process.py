@@ -146,10 +146,12 @@ class MixerProcess:
             self._writer.close()
 
     async def _obey(self, reader: asyncio.StreamReader) -> None:
+        """Until the sfu goes, in whichever way."""
         messages = ToMixerReader()
-        while chunk := await reader.read(1 << 16):
-            for message in messages.feed(chunk):
-                self._on_message(message)
+        with contextlib.suppress(ConnectionError):
+            while chunk := await reader.read(1 << 16):
+                for message in messages.feed(chunk):
+                    self._on_message(message)
 
     # Control
 
@@ -191,7 +193,7 @@ class MixerProcess:
         space.close()
 
     def _say(self, message: FromMixer) -> None:
-        if self._writer is not None:
+        if self._writer is not None and not self._writer.is_closing():
             self._writer.write(contract.encode(message))
 
     # Media

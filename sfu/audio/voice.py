@@ -192,12 +192,17 @@ class Voice:
 
     def _merge(self, first: Held, second: Held) -> None:
         """Both have a frame; so has what is laid down."""
-        self._write(first)
-        self.reel.append(FRAME)
-        if self._write(second):
-            self.reel.append(FRAME)
+        packets = []
+        for packet in (first, second):
+            if self._write(packet):
+                packets.append(packet)
+                self.reel.append(FRAME)
+        if not packets:
+            self._lay(self._conceal(FRAME), (), first.timestamp)
+            return
+        if len(packets) == 2:
             self.reel.fold(FRAME)
-        self._note(self.reel.filled - FRAME, FRAME, (first, second), first.timestamp)
+        self._note(self.reel.filled - FRAME, FRAME, tuple(packets), first.timestamp)
 
     @property
     def _is_idle(self) -> bool:
