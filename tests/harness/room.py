@@ -4,7 +4,7 @@ import asyncio
 import re
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
@@ -12,7 +12,7 @@ from typing import Any, Literal, Self
 import httpx2
 import jwt
 
-from tests.harness.processes import Palco
+from tests.harness.processes import POLL_S, Palco
 from tests.harness.sdp import Direction
 from tests.harness.wire import WITHIN_S, Manner, WirePeer, meet
 
@@ -189,6 +189,18 @@ async def meet_all(speakers: list[Guest], listeners: list[Guest]) -> None:
     """Every speaker speaks until every listener has heard it, one after the other."""
     for speaker in speakers:
         await meet(speaker.peer, *(listener.peer for listener in listeners))
+
+
+async def eventually(holds: Callable[[], Awaitable[bool]], *, what: str, within_s: float = WITHIN_S) -> None:
+    """Returns as soon as `holds`; for what the server can only be asked about."""
+    try:
+        async with asyncio.timeout(within_s):
+            while True:
+                if await holds():
+                    return
+                await asyncio.sleep(POLL_S)
+    except TimeoutError:
+        raise AssertionError(f"{what} did not happen within {within_s} s") from None
 
 
 async def meanwhile(act: Callable[[], object]) -> None:

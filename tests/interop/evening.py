@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.harness.processes import Palco
-from tests.harness.room import LISTENER, SPEAKER, Room
+from tests.harness.room import LISTENER, SPEAKER, Room, eventually
 from tests.interop.clients import Client, Ear, Place
 
 START_S = 60.0
@@ -82,14 +82,14 @@ async def _gathered(
     evening: Evening,
 ) -> None:
     """Waits until all are there, or have failed, or have had their time."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(START_S):
-            while True:
-                roster = await room.participants()
-                here = [name for name in speakers if roster.get(f"{name}-speaker", {}).get("is_connected")]
-                if len(here) + len(ears) + len(evening.faults) >= len(speakers) + len(listeners):
-                    return
-                await asyncio.sleep(0.2)
+
+    async def are_all_here() -> bool:
+        roster = await room.participants()
+        here = [name for name in speakers if roster.get(f"{name}-speaker", {}).get("is_connected")]
+        return len(here) + len(ears) + len(evening.faults) >= len(speakers) + len(listeners)
+
+    with suppress(AssertionError):
+        await eventually(are_all_here, what="everybody's arrival", within_s=START_S)
 
 
 async def _in_turn(

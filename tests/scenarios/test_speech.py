@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness import sound
-from tests.harness.room import LISTENER, SPEAKER, Room
+from tests.harness.room import LISTENER, SPEAKER, Room, eventually
 
 pytestmark = pytest.mark.live
 
@@ -30,8 +30,9 @@ async def test_three_recordings_carry_the_speech_that_was_published(room: Room, 
         listeners = [
             await palco("listen", "-o", recording, *at(room, recording.stem, LISTENER)) for recording in recordings
         ]
-        while await count_listeners(room) < len(listeners):
-            await asyncio.sleep(0.1)
+        await eventually(
+            lambda: has_listeners(room, len(listeners)), what="three connected listeners", within_s=WITHIN_S
+        )
         publisher = await palco("publish", SPEECH, *at(room, "ana", SPEAKER))
         assert await publisher.wait() == 0
         for listener in listeners:
@@ -54,7 +55,7 @@ def at(room: Room, identity: str, grants: dict[str, bool]) -> list[str]:
     return ["--url", room.palco.url, "--space", room.space, "--token", token]
 
 
-async def count_listeners(room: Room) -> int:
+async def has_listeners(room: Room, count: int) -> bool:
     """Those who are connected; that is when their recordings have begun."""
     response = await room.call("GET", f"/v1/spaces/{room.space}", room.host)
-    return int(response.json()["counts"]["listeners"])
+    return bool(response.json()["counts"]["listeners"] == count)
