@@ -45,7 +45,7 @@ def core_busy_s(cpu: int) -> float:
 
 
 def _cpu_s(pid: int) -> float:
-    """Of its threads, as the scheduler booked it; /proc/<pid>/stat samples at clock ticks, which misses short bursts."""
+    """Of its threads, as the scheduler booked it; the ticks of /proc/<pid>/stat miss short bursts."""
     try:
         tasks = list(Path(f"/proc/{pid}/task").iterdir())
     except FileNotFoundError:
