@@ -2,6 +2,9 @@
 
 The worker is the server: it has the core, and its CPU and memory are what is counted. The Node process that tells it
 whom to send to stands where other peers have a gateway. How it is built: `benchmarks.peers.mediasoup_build`.
+
+Seen on a machine that is busy with other things: it repeats its part of the handshake after 100 ms, and sends no media
+to a listener whose own part arrives twice for it. Such listeners are silent and show as packets not delivered.
 """
 
 import asyncio
