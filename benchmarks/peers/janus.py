@@ -1,9 +1,9 @@
 """Janus (Debian's package), for the job that its authors advise for it and for its conference plugin.
 
 `streaming`: speakers are forwarded as plain RTP to a mountpoint that the audience watches. `videoroom`: the audience
-subscribes to the speakers. Fastest on one core, as measured: one event loop shared by all instead of a thread for each
-listener, ICE-lite, no header extensions, no admin or event interfaces, only the plugins in use loaded, and libsrtp
-with OpenSSL's ciphers where `benchmarks.peers.libsrtp` was built.
+subscribes to the speakers. One event loop is shared by all: with 100 listeners it takes 26 to 30 µs for a packet, a
+thread for each listener 38 to 55. Chosen without measuring each: ICE-lite, no header extensions, no admin or event
+interfaces, only the plugins in use loaded. libsrtp has OpenSSL's ciphers where `benchmarks.peers.libsrtp` was built.
 """
 
 import os
