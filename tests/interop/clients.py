@@ -18,6 +18,9 @@ from signalling.client import resource, session
 from tests.harness import sound
 
 HERE = Path(__file__).parent
+LONGEST_S = "300"
+"""Seconds after which a client that does not mind its standard input ends, should nobody be left to end it."""
+
 PIECE_S = 0.5
 PIECE_BYTES = int(PIECE_S * sound.RATE_HZ) * 2
 
@@ -174,7 +177,8 @@ class Ffmpeg:
     @asynccontextmanager
     async def speaks(self, place: Place, tone_hz: int) -> AsyncIterator[None]:
         tone = f"sine=frequency={tone_hz}:sample_rate=48000"
-        source = ["-loglevel", "error", "-re", "-f", "lavfi", "-i", tone, "-ac", "2", "-c:a", "libopus", "-b:a", "64k"]
+        source = ["-loglevel", "error", "-re", "-f", "lavfi", "-t", LONGEST_S, "-i", tone]
+        source += ["-ac", "2", "-c:a", "libopus", "-b:a", "64k"]
         target = ["-f", "whip", *self._flags, "-authorization", place.token, place.whip]
         async with running(imageio_ffmpeg.get_ffmpeg_exe(), *source, *target, takes_stdin=False):
             yield
@@ -192,7 +196,17 @@ class Aiortc:
     @asynccontextmanager
     async def speaks(self, place: Place, tone_hz: int) -> AsyncIterator[None]:
         at = ["--url", place.url, "--space", place.space, "--token", place.token]
-        argv = [sys.executable, "-m", "signalling", "publish", "--tone", str(tone_hz), *at]
+        argv = [
+            sys.executable,
+            "-m",
+            "signalling",
+            "publish",
+            "--tone",
+            str(tone_hz),
+            "--duration",
+            f"{LONGEST_S}s",
+            *at,
+        ]
         async with running(*argv, takes_stdin=False):
             yield
 

@@ -27,8 +27,8 @@ TOLERANCE_HZ = 8.0
 class Evening:
     """Who heard what."""
 
-    heard_hz: dict[tuple[str, str], float] = field(default_factory=dict)
-    """(speaker, listener): the loudest frequency in that turn, right or wrong."""
+    heard_hz: dict[str, float] = field(default_factory=dict)
+    """`speaker by listener`: the loudest frequency in that turn, right or wrong."""
     faults: dict[str, str] = field(default_factory=dict)
     """Clients that did not come, and what they said."""
 
@@ -101,7 +101,7 @@ async def _in_turn(
         await room.moderate("unmute", f"{name}-speaker")
         listening = [ear.hears(tone_hz, tolerance_hz=TOLERANCE_HZ, within_s=TURN_S) for ear in ears.values()]
         heard = await asyncio.gather(*listening)
-        evening.heard_hz |= {(name, who): heard_hz for who, heard_hz in zip(ears, heard, strict=True)}
+        evening.heard_hz |= {f"{name} by {who}": heard_hz for who, heard_hz in zip(ears, heard, strict=True)}
         await room.moderate("mute", f"{name}-speaker")
 
 
