@@ -97,18 +97,18 @@ async def _run(arguments: argparse.Namespace) -> int:
         screen.say(f"{name} is not installed and not measured; to have it: {way}")
     started = dt.datetime.now(dt.UTC)
     limits = await ceilings(settings, _shapes(scenarios), packet_bytes=100) if arguments.set == "full" else []
-    rows = []
+    stated = {"set": arguments.set, "seconds": arguments.seconds, "repeat": arguments.repeat}
+    rows: list[results.Row] = []
+    run = results.Run(started.isoformat(timespec="seconds"), stated, _machine(), limits, rows, missing)
+    path = arguments.save or RESULTS / f"{started:%Y-%m-%dT%H%M}.json"
+    path.parent.mkdir(exist_ok=True)
     for server, scenario in jobs:
         screen.begin(server.name, scenario.name)
         try:
             rows.append(await run_scenario(server, scenario, settings, screen))
         except (load.LoadFailedError, RuntimeError, OSError) as error:
             screen.say(f"{server.name}, {scenario.name}: not measured: {error}")
-    stated = {"set": arguments.set, "seconds": arguments.seconds, "repeat": arguments.repeat}
-    run = results.Run(started.isoformat(timespec="seconds"), stated, _machine(), limits, rows, missing)
-    path = arguments.save or RESULTS / f"{started:%Y-%m-%dT%H%M}.json"
-    path.parent.mkdir(exist_ok=True)
-    path.write_bytes(results.encode(run))
+        path.write_bytes(results.encode(run))  # what was measured stays, however the rest ends
     print(f"\n{results.table(run)}\n\nsaved: {path}")
     return 0 if len(rows) == len(jobs) else 1
 
