@@ -16,7 +16,9 @@ def configure(config: Logging) -> None:
     level = getattr(logging, config.level.upper())
     renderer: structlog.typing.Processor = structlog.processors.JSONRenderer()
     if config.format == "console":
-        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        # Its default formatter prints local variables, and so keys and tokens.
+        plain = structlog.dev.plain_traceback
+        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
