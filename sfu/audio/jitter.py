@@ -35,15 +35,14 @@ MAX_CONCEALED = 5
 MAX_BRIDGED = 10 * FRAME
 """A longer hole is silence too."""
 
-SLACK_S, STRETCH_FROM_S = 0.004, 0.020
+SLACK_S, STRETCH_FROM_S = 0.008, 0.020
 """Above the band: from where on a quiet moment is used to shorten the delay, and from where on sound is stretched."""
 
 SHORT_S, STRETCH_BELOW_S = 0.001, 0.003
 """Below the band, where packets begin to come too late: the same for lengthening it."""
 
 TOO_LONG_S = 0.100
-"""Excess beyond the band that is not borne, not even in mid-word: only the newest is worth playing. It takes a mixer
-that was held up to come to that."""
+"""Excess beyond the band that is not borne: packets are merged at once even in mid-word."""
 
 REPAIR_FROM_LOSS = 0.01
 """With so many lost, it is worth waiting for the packet that carries the lost one's copy."""
@@ -143,11 +142,6 @@ class Jitter:
         """Forgets all of the stream: what comes next is its first."""
         self.epoch += 1
         self._begin_anew()
-
-    def rest(self) -> None:
-        """The speaker is silent: drops what is held. What is known of the network stays."""
-        self._held.clear()
-        self._is_resting = True
 
     # Packets
 
@@ -290,11 +284,9 @@ class Jitter:
             self.delay_s = self._delay_if_played(first, now_s)
             excess_s = self.delay_s - self._wait_s()
         self.wish = 0
-        if excess_s > FRAME_S + TOO_LONG_S:
-            return self._wake(now_s)
         if excess_s > FRAME_S + SLACK_S:
             second = self._successor(first)
-            if second is not None and is_quiet:
+            if second is not None and (is_quiet or excess_s > FRAME_S + TOO_LONG_S):
                 self._take(first)
                 self._take(second)
                 return Merge(first, second)

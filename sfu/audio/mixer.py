@@ -83,7 +83,7 @@ class Mixer:
 
     def on_frame(self, now_s: float) -> list[bytes]:
         """Datagrams for the tap."""
-        voices = [voice for voice in (*self._voices.values(), *self._leaving) if not voice.is_asleep]
+        voices = [*self._voices.values(), *self._leaving]
         for voice in voices:
             voice.on_frame(now_s)
         active = sum(voice.is_active for voice in voices)
