@@ -9,8 +9,9 @@ import pytest
 
 from sfu._dataplane import Dataplane
 from tests.harness import ice, rtp
+from tests.harness.path import open_path
 from tests.harness.room import Room
-from tests.harness.wire import WITHIN_S, meet, open_path
+from tests.harness.wire import WITHIN_S, meet
 
 pytestmark = pytest.mark.live
 

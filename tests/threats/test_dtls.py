@@ -7,9 +7,10 @@ import struct
 import pytest
 
 from tests.harness.dtls import PROFILES, Handshake, make_certificate, shared_certificate, split_records
+from tests.harness.path import open_path
 from tests.harness.room import LISTENER, SPEAKER, Guest, Room, silent_after
 from tests.harness.sdp import Direction
-from tests.harness.wire import Manner, meet, open_path
+from tests.harness.wire import Manner, meet
 
 pytestmark = pytest.mark.live
 
@@ -92,22 +93,31 @@ async def test_t04_clienthello_race_a_second_hello_after_the_handshake_closes_no
     assert not bob.peer.dropped
 
 
+INITIAL_BYTES = 800
+"""What an address that has passed one check may get in all: the answer and three of our hellos, since a DTLS server that
+sends one check of 80 bytes and misses our first hello (FFmpeg) would else never hear the next; or one flight as server.
+Whoever named the address has had to send more than that first, over TCP."""
+
+
 @pytest.mark.parametrize("setup", ["active", "passive"])
 async def test_t05_dtls_amplification_stays_within_three_times_what_came(room: Room, setup: str) -> None:
     """One check and (where we are the client) one hello, then silence: the retransmissions too stay within the budget.
 
-    RFC 9000 §8.1's factor of three. Watched for 3.5 s, in which OpenSSL repeats its flight after 1 s and 2 s more.
+    RFC 9000 §8.1's factor of three. Watched for 3.5 s: a flight is repeated after 1 s, and after 2 s more.
     """
     guest = await room.guest("bob", room.token("bob"), Manner(sections=["recvonly"], setup=setup))
     assert (await room.offer(guest, "whep")).status_code == 201
-    await guest.peer.reach(guest.answer)
+    guest.peer.accept(guest.answer)
+    guest.peer.handshake = None  # hears the server's flights and does not answer
+    await guest.peer.check(nominates=True)
     if setup == "active":
         for datagram in client_hello():
             guest.peer.send(datagram)
     path = guest.peer.path
     await guest.peer.until(lambda: any(20 <= datagram[0] < 64 for datagram in path.received), what="the first flight")
     await asyncio.sleep(3.5)
-    assert path.received_bytes <= 3 * path.sent_bytes
+    assert path.received_bytes <= max(3 * path.sent_bytes, INITIAL_BYTES)
+    assert len(guest.peer.offer().sdp()) + len(guest.token) > INITIAL_BYTES
 
 
 class Renumbered(Handshake):

@@ -6,8 +6,9 @@ import pytest
 
 from tests.harness import ice
 from tests.harness.ledger import Stamp
+from tests.harness.path import Path, open_path
 from tests.harness.room import Guest, Room, meet_all
-from tests.harness.wire import Path, meet, open_path
+from tests.harness.wire import meet
 
 pytestmark = pytest.mark.live
 

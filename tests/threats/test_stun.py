@@ -9,9 +9,10 @@ import pytest
 from aioice import stun
 
 from tests.harness import ice
+from tests.harness.path import Path, open_path
 from tests.harness.processes import Palco
 from tests.harness.room import Guest, Room
-from tests.harness.wire import Path, WirePeer, meet, open_path
+from tests.harness.wire import WirePeer, meet
 
 pytestmark = pytest.mark.live
 
