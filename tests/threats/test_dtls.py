@@ -94,9 +94,9 @@ async def test_t04_clienthello_race_a_second_hello_after_the_handshake_closes_no
 
 
 INITIAL_BYTES = 800
-"""What an address that has passed one check may get in all: the answer and three of our hellos, since a DTLS server that
-sends one check of 80 bytes and misses our first hello (FFmpeg) would else never hear the next; or one flight as server.
-Whoever named the address has had to send more than that first, over TCP."""
+"""What an address that has passed one check may get in all: the answer and three of our hellos, since a DTLS server
+that sends one check of 80 bytes and misses our first hello (FFmpeg) would else never hear the next; or one flight as
+server. Whoever named the address has had to send more than that first, over TCP."""
 
 
 @pytest.mark.parametrize("setup", ["active", "passive"])
