@@ -1,5 +1,6 @@
 """What live tests share: a running server, a space in it, and an honest word about what could not be tested here."""
 
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -46,12 +47,12 @@ def _start(directory: Path, stack: ExitStack, wishes: dict[str, Any]) -> Palco:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Names what was skipped for want of a browser or a tool, so that a green run does not pass for a full one."""
-    reasons = []
+    reasons: Counter[str] = Counter()
     for report in terminalreporter.stats.get("skipped", []):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
         if MISSING in reason:
-            reasons.append(f"{report.nodeid}: {reason.partition(f'{MISSING}: ')[2]}")
+            reasons[reason.partition(f"{MISSING}: ")[2]] += 1
     if reasons:
         terminalreporter.section(MISSING, sep="!", red=True, bold=True)
-        for reason in sorted(set(reasons)):
-            terminalreporter.line(reason)
+        for reason, tests in sorted(reasons.items()):
+            terminalreporter.line(f"{tests} tests: {reason}")
