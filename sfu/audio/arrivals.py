@@ -20,7 +20,7 @@ QUANTILE = 0.99
 FORGET = 0.996
 """Weight of a delay against that of the next packet's: half is forgotten in 3.5 s of 20 ms packets."""
 
-START_S = 0.008
+START_S = 0.016
 """A delay that counts as seen before any is; it weighs as much as `START_WEIGHT` packets."""
 
 START_WEIGHT = 5.0

@@ -35,9 +35,8 @@ MAX_CONCEALED = 5
 MAX_BRIDGED = 10 * FRAME
 """A longer hole is silence too."""
 
-UNHEARD_FROM_S, QUIET_FROM_S, STRETCH_FROM_S = 0.001, 0.008, 0.020
-"""Above the band: from where on the delay is shortened where nobody hears the samples, where they are quiet (two frames
-become one, and a voice moves against the others), and where they are neither (sound is stretched)."""
+SLACK_S, STRETCH_FROM_S = 0.008, 0.020
+"""Above the band: from where on a quiet moment is used to shorten the delay, and from where on sound is stretched."""
 
 SHORT_S, STRETCH_BELOW_S = 0.001, 0.003
 """Below the band, where packets begin to come too late: the same for lengthening it."""
@@ -221,9 +220,8 @@ class Jitter:
 
     # Steps
 
-    def on_due(self, now_s: float, *, is_quiet: bool, is_heard: bool = True) -> Step:
-        """The next piece. `is_quiet`: a frame more or less of the sound now is not noticed; all the less if it is not
-        heard."""
+    def on_due(self, now_s: float, *, is_quiet: bool) -> Step:
+        """The next piece. `is_quiet`: a frame more or less of the sound now is not noticed."""
         if not self._held:
             return self._starve()
         first = self._held[min(self._held)]
@@ -232,7 +230,7 @@ class Jitter:
         gap = first.timestamp - self._position
         if gap >= 120:  # 2.5 ms, the least that libopus conceals
             return self._bridge(first, gap, now_s)
-        return self._play(first, now_s, is_quiet=is_quiet or not is_heard, is_heard=is_heard)
+        return self._play(first, now_s, is_quiet=is_quiet)
 
     def _starve(self) -> Step:
         if not self._is_resting:
@@ -280,13 +278,13 @@ class Jitter:
         # All but the last missing one, which the next packet may carry.
         return self._conceal(min(self._frame, gap // 120 * 120, MAX_BRIDGED))
 
-    def _play(self, first: Held, now_s: float, *, is_quiet: bool, is_heard: bool) -> Step:
+    def _play(self, first: Held, now_s: float, *, is_quiet: bool) -> Step:
         excess_s = 0.0
         if first.delay_s is not None:
             self.delay_s = self._delay_if_played(first, now_s)
             excess_s = self.delay_s - self._wait_s()
         self.wish = 0
-        if excess_s > FRAME_S + (QUIET_FROM_S if is_heard else UNHEARD_FROM_S):
+        if excess_s > FRAME_S + SLACK_S:
             second = self._successor(first)
             if second is not None and (is_quiet or excess_s > FRAME_S + TOO_LONG_S):
                 self._take(first)

@@ -101,7 +101,7 @@ class Mixer:
             main = main or program
         mixes = [program for program, _ in self._programs.values() if program.source != "voice"]
         for voice in voices:
-            voice.is_mixed = voice.is_heard and any(program.without != voice.ssrc for program in mixes)
+            voice.is_mixed = any(program.without != voice.ssrc for program in mixes)
             voice.on_played()
         for voice in self._leaving:
             self._count(voice, self._gone)

@@ -51,8 +51,7 @@ class Voice:
         self.is_told = False
         """Whether the speaker's own packets say how loud they are."""
         self.is_mixed = False
-        """Whether any program needs its samples; told by the mixer after each frame. A voice that only passes, or is
-        not heard, is free to gain or lose a frame."""
+        """Whether any program that it is heard in needs its samples; told by the mixer after each frame."""
         self.gain_before = 0.0
         self.gain = 0.0
         self.refused = 0
@@ -74,8 +73,8 @@ class Voice:
 
     @property
     def _is_quiet(self) -> bool:
-        """Between words, too."""
-        return self.level_dbov <= self._activity.threshold_dbov
+        """Between words, too; and of a voice that only passes nobody hears the samples."""
+        return not self.is_mixed or self.level_dbov <= self._activity.threshold_dbov
 
     @property
     def is_heard(self) -> bool:
@@ -130,7 +129,7 @@ class Voice:
             self.level_dbov = SILENCE_DBOV
             return
         while self.reel.filled < AHEAD:
-            self._do(self.jitter.on_due(now_s, is_quiet=self._is_quiet, is_heard=self.is_mixed))
+            self._do(self.jitter.on_due(now_s, is_quiet=self._is_quiet))
         self._look()
 
     def on_gain(self, *, is_levelled: bool) -> None:

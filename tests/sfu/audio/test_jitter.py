@@ -103,7 +103,7 @@ class TestOrder:
     def test_packets_that_overtook_each_other_are_put_back_in_order(self) -> None:
         deliveries = sent_over(Network(), speak(300))
         for at in range(100, 280, 10):
-            # Of two that follow each other, one comes 18 ms late and one 4 ms early: within the wait and the grid.
+            # Of two that follow each other, one comes 18 ms late and one 4 ms early: within the first wait, 20 ms.
             deliveries[at] = Delivery(deliveries[at].at_s + 0.018, deliveries[at].datagram)
             deliveries[at + 1] = Delivery(deliveries[at + 1].at_s - 0.004, deliveries[at + 1].datagram)
         player = Player().run(deliveries, until_s=6.2)
@@ -126,9 +126,9 @@ class TestOrder:
 
 
 class TestTarget:
-    def test_it_begins_at_33_ms_and_comes_down_to_25(self) -> None:
+    def test_it_begins_cautiously_and_comes_down_to_25_ms(self) -> None:
         player = Player(is_quiet=True).run(sent_over(Network(), speak(600)), until_s=12.0)
-        assert player.targets_s[0] == pytest.approx(0.033)
+        assert 0.040 <= player.targets_s[0] <= 0.050
         assert player.targets_s[-1] == pytest.approx(0.025)
         # The band: the wait (5 ms) up to one frame and the slack (8 ms) more.
         assert 0.005 <= player.delays_s[-1] <= 0.033
