@@ -69,7 +69,7 @@ lock: $(STAMPS)/dependencies ## renew requirements.lock from pyproject.toml
 	$(call say,Resolving for CPython 3.11 and newer)
 	@{ echo '# Pinned versions of everything `make` installs, for CPython 3.11 and newer. Renew with `make lock`.'; \
 	   $(BIN)/uv pip compile --quiet --universal --upgrade --python-version 3.11 --no-header --no-annotate \
-	     --no-emit-index-url --extra dev --extra bench pyproject.toml; } > requirements.lock.new
+	     --no-emit-index-url --extra dev --extra bench --extra tracing pyproject.toml; } > requirements.lock.new
 	@for version in 3.11 3.13 3.14; do \
 		$(BIN)/uv pip compile --quiet --python-version $$version --no-header --no-emit-index-url requirements.lock.new >/dev/null; \
 	done
