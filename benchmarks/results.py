@@ -24,7 +24,10 @@ class Row(Struct, frozen=True, kw_only=True):
     version: str
     scenario: str
     speakers: int
+    """In each space."""
     listeners: int
+    """In all spaces."""
+    spaces: int = 1
     joined: int
     failed: int
     measured_s: float
@@ -56,7 +59,14 @@ class Row(Struct, frozen=True, kw_only=True):
         return self.server_cpu_s * 1e6 / self.delivered_packets if self.delivered_packets else float("nan")
 
     @property
+    def delivery(self) -> float:
+        """Packets that reached listeners, of those that should have; below one where the server repacked, too."""
+        due = self.sent_packets * self.listeners / self.spaces
+        return self.delivered_packets / due if due else 0.0
+
+    @property
     def loss(self) -> float:
+        """Of the packets that sampled listeners should have had."""
         return self.sample_lost / self.sample_expected if self.sample_expected else 0.0
 
     @property
@@ -77,6 +87,8 @@ class Ceiling(Struct, frozen=True):
     is_sealed: bool
     is_gso: bool
     cpu_us_per_packet: float
+    is_paced: bool = False
+    """In bursts, one each 20 ms, with sleep between them; else without a pause."""
 
 
 class Run(Struct, frozen=True):
@@ -98,11 +110,18 @@ def decode(document: bytes) -> Run:
 
 
 def ceiling_for(run: Run, row: Row) -> Ceiling | None:
-    """The sealed ceiling that this row is compared with: GSO where several speakers' packets share a message."""
+    """The sealed ceiling that this row is compared with.
+
+    One speaker: bursts in the rhythm of speech, as the server has it. Several: their packets in one GSO message to each
+    listener, without a pause.
+    """
     fitting = [
         each
         for each in run.ceilings
-        if each.is_sealed and each.is_gso == (row.speakers > 1) and each.packets_per_message == row.speakers
+        if each.is_sealed
+        and each.packets_per_message == row.speakers
+        and each.is_gso == (row.speakers > 1)
+        and each.is_paced == (row.speakers == 1)
     ]
     return min(fitting, key=lambda each: abs(each.listeners - row.listeners), default=None)
 
@@ -113,11 +132,23 @@ HEADINGS = (
     "CPU µs/packet",
     "× ceiling",
     "core",
-    "loss",
+    "delivered",
+    "sample lost",
     "p50 ms",
     "p99 ms",
     "max ms",
     "kB/listener",
+)
+
+STORM_HEADINGS = (
+    "server",
+    "scenario",
+    "joined",
+    "failed",
+    "joins/s",
+    "keys p50 / p99 s",
+    "first audio p50 / p99 s",
+    "loss of those in",
 )
 
 
@@ -130,6 +161,7 @@ def cells(run: Run, row: Row) -> tuple[str, ...]:
         f"{row.cpu_us_per_packet:.2f}",
         ratio,
         f"{row.load:.0%}",
+        f"{row.delivery:.1%}" if row.late is None else "–",
         f"{row.loss:.3%}" if row.sample_expected else "–",
         f"{row.latency_p50_s * 1e3:.2f}",
         f"{row.latency_p99_s * 1e3:.2f}",
@@ -148,24 +180,16 @@ def table(run: Run) -> str:
     parts = [markdown(HEADINGS, [cells(run, row) for row in run.rows])]
     storms = [row for row in run.rows if row.late]
     if storms:
-        headings = (
-            "server",
-            "scenario",
-            "joined",
-            "failed",
-            "joins/s",
-            "keys p50 / p99 s",
-            "first audio p50 / p99 s",
-            "loss of those in",
-        )
-        parts.append(markdown(headings, [_storm_cells(row) for row in storms]))
+        parts.append(markdown(STORM_HEADINGS, [_storm_cells(row) for row in storms]))
     if run.ceilings:
         ceilings = [
             (f"{each.listeners:,}", str(each.packets_per_message), "AES-128-GCM" if each.is_sealed else "plain",
-             "GSO" if each.is_gso else "datagrams", f"{each.cpu_us_per_packet:.2f}")
+             "GSO" if each.is_gso else "datagrams", "bursts" if each.is_paced else "without a pause",
+             f"{each.cpu_us_per_packet:.2f}")
             for each in run.ceilings
         ]  # fmt: skip
-        parts.append(markdown(("listeners", "packets each", "cipher", "sent as", "ceiling CPU µs/packet"), ceilings))
+        headings = ("listeners", "packets each", "cipher", "sent as", "rhythm", "ceiling CPU µs/packet")
+        parts.append(markdown(headings, ceilings))
     return "\n\n".join(parts)
 
 

@@ -73,6 +73,7 @@ async def _play(
         scenario=scenario.name,
         speakers=scenario.speakers,
         listeners=scenario.listeners * scenario.spaces,
+        spaces=scenario.spaces,
         server_cpu_s=after.cpu_s - before.cpu_s,
         core_busy_s=busy_after - busy_before,
         delivered_packets=outcome["delivered_packets"] + sunk.datagrams_of(outcome["bytes_per_packet"]),
@@ -129,7 +130,7 @@ async def ceilings(settings: Settings, shapes: list[tuple[int, int]], packet_byt
             }  # fmt: skip
             async with load.play(settings.program, job, mode="ceiling") as events:
                 found += [
-                    Ceiling(listeners, packets, row["sealed"], row["gso"], row["cpu_us_per_packet"])
+                    Ceiling(listeners, packets, row["sealed"], row["gso"], row["cpu_us_per_packet"], row["paced"])
                     async for event in events
                     for row in event["rows"]
                 ]

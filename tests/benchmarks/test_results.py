@@ -45,10 +45,12 @@ def row(*, server: str = "Palco", speakers: int = 1, listeners: int = 1000, cpu_
 def run(*rows: Row) -> Run:
     ceilings = [
         Ceiling(1000, 1, True, False, 2.9),
-        Ceiling(1000, 1, False, False, 2.7),
+        Ceiling(1000, 1, True, False, 3.2, is_paced=True),
+        Ceiling(1000, 1, False, False, 2.7, is_paced=True),
         Ceiling(1000, 10, True, False, 2.9),
         Ceiling(1000, 10, True, True, 0.4),
-        Ceiling(10_000, 1, True, False, 3.0),
+        Ceiling(1000, 10, True, True, 0.6, is_paced=True),
+        Ceiling(10_000, 1, True, False, 3.4, is_paced=True),
     ]
     return Run("2026-01-01T00:00:00+00:00", {}, MACHINE, ceilings, list(rows))
 
@@ -61,10 +63,15 @@ def test_cost_loss_load_and_memory_follow_from_what_was_counted() -> None:
     assert measured.bytes_per_listener == pytest.approx(30_000)  # 30 MB over 1000
 
 
-def test_each_row_is_compared_with_the_sealed_ceiling_of_its_shape() -> None:
+def test_what_should_have_arrived_is_counted_space_by_space() -> None:
+    assert row(listeners=1250).delivery == pytest.approx(1.0)  # 400 packets to each of 1250
+    assert msgspec.structs.replace(row(listeners=2500), spaces=2).delivery == pytest.approx(1.0)
+
+
+def test_each_row_is_compared_with_the_sealed_ceiling_of_its_shape_and_rhythm() -> None:
     whole = run()
-    assert ceiling_for(whole, row()) == Ceiling(1000, 1, True, False, 2.9)
-    assert ceiling_for(whole, row(listeners=8000)) == Ceiling(10_000, 1, True, False, 3.0)
+    assert ceiling_for(whole, row()) == Ceiling(1000, 1, True, False, 3.2, is_paced=True)
+    assert ceiling_for(whole, row(listeners=8000)) == Ceiling(10_000, 1, True, False, 3.4, is_paced=True)
     assert ceiling_for(whole, row(speakers=10)) == Ceiling(1000, 10, True, True, 0.4)
     assert ceiling_for(whole, row(speakers=2)) is None
 
@@ -76,7 +83,7 @@ def test_a_run_survives_its_file() -> None:
 
 def test_the_table_names_every_row_and_its_distance_to_the_ceiling() -> None:
     text = table(run(row()))
-    assert "| Palco | 1 x 1000 | 2.00 | 0.69 |" in text
+    assert "| Palco | 1 x 1000 | 2.00 | 0.62 |" in text
 
 
 @pytest.mark.parametrize(

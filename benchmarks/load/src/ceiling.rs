@@ -3,8 +3,12 @@
 //! Same sizes, same destinations (one socket per listener, whose filter counts and drops), same batching, same cipher
 //! with a key for each listener. On loopback the kernel's receiving half runs on the sender's core too, for the ceiling
 //! as for every server measured against it.
+//!
+//! Twice: without a pause, which is the least that a packet can cost; and in the rhythm of speech, a burst to every
+//! listener each 20 ms with sleep between, which is what a relay that is not saturated has to do. The rest cools caches.
 
 use std::net::{SocketAddr, UdpSocket};
+use std::time::Duration;
 
 use palco_dataplane::srtp::{Profile, Sealer};
 use ring::rand::{SecureRandom, SystemRandom};
@@ -15,6 +19,7 @@ use crate::net::{self, Sender};
 /// Messages handed to the kernel by one sendmmsg.
 const BATCH: usize = 64;
 const RTP_HEADER_BYTES: usize = 12;
+const BURST_INTERVAL_S: f64 = 0.02;
 
 #[derive(Deserialize)]
 pub struct Job {
@@ -34,6 +39,8 @@ pub struct Job {
 struct Row {
     sealed: bool,
     gso: bool,
+    /// In bursts, one each 20 ms; else without a pause.
+    paced: bool,
     packets: u64,
     delivered: u64,
     cpu_us_per_packet: f64,
@@ -50,7 +57,9 @@ pub fn run(job: Job) -> Result<(), String> {
             if gso && job.packets_per_message == 1 {
                 continue;
             }
-            rows.push(measure(&job, sealed, gso).map_err(|error| error.to_string())?);
+            for paced in [false, true] {
+                rows.push(measure(&job, sealed, gso, paced).map_err(|error| error.to_string())?);
+            }
         }
     }
     println!("{}", serde_json::json!({ "event": "ceiling", "rows": rows }));
@@ -78,7 +87,7 @@ fn sinks(count: usize, first_port: u16) -> std::io::Result<Vec<Sink>> {
         .collect()
 }
 
-fn measure(job: &Job, sealed: bool, gso: bool) -> std::io::Result<Row> {
+fn measure(job: &Job, sealed: bool, gso: bool, paced: bool) -> std::io::Result<Row> {
     let sinks = sinks(job.listeners, job.first_port)?;
     let socket = UdpSocket::bind("127.0.0.1:0")?;
     net::set_option(&socket, libc::SOL_SOCKET, libc::SO_SNDBUF, &(4 << 20))?;
@@ -86,7 +95,7 @@ fn measure(job: &Job, sealed: bool, gso: bool) -> std::io::Result<Row> {
     let mut arena = vec![0u8; BATCH * job.packets_per_message * size];
     let mut sender = Sender::new(BATCH * if gso { 1 } else { job.packets_per_message });
     let (started_s, cpu_before_s) = (net::monotonic_s(), net::cpu_s());
-    let (mut packets, mut index) = (0, 0);
+    let (mut packets, mut index, mut bursts) = (0, 0, 0u32);
     while net::monotonic_s() - started_s < job.measure_s {
         for group in sinks.chunks(BATCH) {
             let messages = lay_out(job, group, &mut arena, &mut sender, Kind { sealed, gso, size, index });
@@ -94,10 +103,15 @@ fn measure(job: &Job, sealed: bool, gso: bool) -> std::io::Result<Row> {
             packets += (group.len() * job.packets_per_message) as u64;
         }
         index += job.packets_per_message as u64;
+        if paced {
+            bursts += 1;
+            let next_s = started_s + f64::from(bursts) * BURST_INTERVAL_S;
+            std::thread::sleep(Duration::from_secs_f64((next_s - net::monotonic_s()).max(0.0)));
+        }
     }
     let cpu_s = net::cpu_s() - cpu_before_s;
     let delivered = sinks.iter().map(|sink| u64::from(net::drops(&sink.socket))).sum();
-    Ok(Row { sealed, gso, packets, delivered, cpu_us_per_packet: cpu_s * 1e6 / packets as f64 })
+    Ok(Row { sealed, gso, paced, packets, delivered, cpu_us_per_packet: cpu_s * 1e6 / packets as f64 })
 }
 
 #[derive(Clone, Copy)]
