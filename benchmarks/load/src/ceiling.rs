@@ -1,6 +1,6 @@
 //! The raw limit: the datagrams that a relay has to send, sent by a program that does nothing else.
 //!
-//! Same sizes, same destinations (one socket per listener, whose filter counts and drops), same batching, same cipher
+//! Same sizes, same destinations (one socket per listener, which counts and drops), same batching, same cipher
 //! with a key for each listener. On loopback the kernel's receiving half runs on the sender's core too, for the ceiling
 //! as for every server measured against it.
 //!
@@ -77,7 +77,7 @@ fn sinks(count: usize, first_port: u16) -> std::io::Result<Vec<Sink>> {
     (0..count)
         .map(|number| {
             let socket = net::bind(if first_port > 0 { first_port + number as u16 } else { 0 })?;
-            net::count_and_drop_media(&socket)?;
+            net::count_and_drop(&socket)?;
             let mut key = [0; 28];
             random.fill(&mut key).map_err(|_| std::io::Error::other("no random bytes"))?;
             let sealer =

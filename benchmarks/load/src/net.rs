@@ -9,9 +9,6 @@ use std::time::Duration;
 /// Bytes that wait in a listener's socket at most; a turn of ten speakers' packets fits many times.
 const RECEIVE_BUFFER_BYTES: libc::c_int = 1 << 18;
 
-/// Offsets that a socket filter sees: the UDP header comes first.
-const FIRST_PAYLOAD_BYTE: u32 = 8;
-
 /// A non-blocking loopback socket with receive stamps, on `port` or (0) on one that the kernel picks.
 pub fn bind(port: u16) -> io::Result<UdpSocket> {
     let socket = UdpSocket::bind(("127.0.0.1", port))?;
@@ -32,22 +29,11 @@ pub fn set_option<T>(socket: &impl AsRawFd, level: libc::c_int, name: libc::c_in
     }
 }
 
-/// From now on the kernel counts RTP that arrives and drops it; STUN, DTLS and RTCP still come through (RFC 5761 §4).
-pub fn count_and_drop_media(socket: &UdpSocket) -> io::Result<()> {
-    let [load, jump, and, give] =
-        [libc::BPF_LD | libc::BPF_B | libc::BPF_ABS, libc::BPF_JMP, libc::BPF_K, libc::BPF_RET].map(|code| code as u16);
-    let step = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };
-    let mut program = [
-        step(load, 0, 0, FIRST_PAYLOAD_BYTE),
-        step(jump | libc::BPF_JGE as u16 | and, 0, 4, 128), // below: not RTP or RTCP
-        step(load, 0, 0, FIRST_PAYLOAD_BYTE + 1),
-        step(jump | libc::BPF_JGE as u16 | and, 0, 1, 192),
-        step(jump | libc::BPF_JGT as u16 | and, 0, 1, 223), // 192 to 223: RTCP
-        step(give, 0, 0, 0),
-        step(give, 0, 0, u32::MAX),
-    ];
-    let filter = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
-    set_option(socket, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &filter)
+/// From now on the kernel counts what arrives and drops it: the room to wait in is made as small as it gets, and nobody
+/// reads. To be taken out of the poll before. (A socket filter each would tell STUN from RTP; but freeing the compiled
+/// programs of thousands of sockets at once is more than some kernels bear.)
+pub fn count_and_drop(socket: &UdpSocket) -> io::Result<()> {
+    set_option(socket, libc::SOL_SOCKET, libc::SO_RCVBUF, &0)
 }
 
 /// Datagrams that the kernel dropped at this socket, modulo 2³².
@@ -120,6 +106,17 @@ impl Poll {
         // SAFETY: both descriptors are open; the kernel copies `event`.
         let code =
             unsafe { libc::epoll_ctl(self.epoll.as_raw_fd(), libc::EPOLL_CTL_ADD, source.as_raw_fd(), &mut event) };
+        if code == 0 {
+            Ok(())
+        } else {
+            Err(io::Error::last_os_error())
+        }
+    }
+
+    pub fn remove(&self, source: &impl AsRawFd) -> io::Result<()> {
+        let (epoll, fd) = (self.epoll.as_raw_fd(), source.as_raw_fd());
+        // SAFETY: both descriptors are open; the event is not looked at when one is taken out.
+        let code = unsafe { libc::epoll_ctl(epoll, libc::EPOLL_CTL_DEL, fd, std::ptr::null_mut()) };
         if code == 0 {
             Ok(())
         } else {

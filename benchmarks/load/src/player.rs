@@ -249,8 +249,10 @@ impl Player {
         let session = &mut self.sessions[number];
         if session.first_audio_s.is_none() {
             session.first_audio_s = Some(net::monotonic_s());
-            if !self.accounts.contains_key(&number) && net::count_and_drop_media(&session.socket).is_err() {
-                self.wrong += 1;
+            if !self.accounts.contains_key(&number) {
+                let is_deaf =
+                    self.poll.remove(&session.socket).and_then(|()| net::count_and_drop(&session.socket)).is_ok();
+                self.wrong += u64::from(!is_deaf);
             }
         }
         let Some(account) = self.accounts.get_mut(&number) else {
