@@ -5,6 +5,8 @@
 
 use std::net::SocketAddr;
 
+use crate::Nanos;
+
 /// Room that `Outbox::room` promises: no datagram is larger (an Ethernet MTU).
 pub const DATAGRAM_ROOM: usize = 1500;
 
@@ -37,20 +39,29 @@ impl Message {
     }
 }
 
+/// Forwarded media that lies in an arena, by the time when it was read.
+#[derive(Clone, Copy, Debug)]
+pub struct Read {
+    /// When what it was made of came in.
+    pub at: Nanos,
+    /// How many datagrams were made of it.
+    pub packets: u64,
+}
+
 /// A fixed buffer and the messages written into it.
 #[derive(Debug)]
 pub struct Arena {
     bytes: Box<[u8]>,
     used: usize,
     messages: Vec<Message>,
-    packets: u64,
+    reads: Vec<Read>,
 }
 
 impl Arena {
     /// An arena that is flushed when `bytes` or `messages` are used up.
     pub fn new(bytes: usize, messages: usize) -> Self {
         assert!(bytes >= DATAGRAM_ROOM && messages > 0);
-        Self { bytes: vec![0; bytes].into(), used: 0, messages: Vec::with_capacity(messages), packets: 0 }
+        Self { bytes: vec![0; bytes].into(), used: 0, messages: Vec::with_capacity(messages), reads: Vec::new() }
     }
 
     /// What waits to be sent.
@@ -63,9 +74,9 @@ impl Arena {
         &self.bytes[message.start..message.start + message.len]
     }
 
-    /// How many of the datagrams are forwarded media.
-    pub fn packets(&self) -> u64 {
-        self.packets
+    /// What of it is forwarded media.
+    pub fn reads(&self) -> &[Read] {
+        &self.reads
     }
 
     fn has_room(&self) -> bool {
@@ -86,8 +97,10 @@ impl Arena {
 
     fn clear(&mut self) {
         self.used = 0;
-        self.packets = 0;
         self.messages.clear();
+        for read in &mut self.reads {
+            read.packets = 0;
+        }
     }
 }
 
@@ -95,6 +108,14 @@ impl Arena {
 pub trait Wire {
     /// Takes all messages; what cannot be sent is counted and forgotten.
     fn send(&mut self, arena: &Arena);
+
+    /// A fan-out begins or goes on.
+    fn begin_slice(&mut self) {}
+
+    /// Whether the fan-out has gone on long enough: something else may be waiting.
+    fn is_slice_over(&self) -> bool {
+        false
+    }
 }
 
 /// An arena together with the wire that empties it.
@@ -124,11 +145,26 @@ impl<'a> Outbox<'a> {
         self.arena.commit(destination, len);
     }
 
-    /// The same, and it is forwarded media.
+    /// The same, and it is forwarded media that came in by the given of the slice's reads.
     #[inline]
-    pub fn commit_packet(&mut self, destination: SocketAddr, len: usize) {
-        self.arena.packets += 1;
+    pub fn commit_packet(&mut self, destination: SocketAddr, len: usize, read: u8) {
+        if let Some(read) = self.arena.reads.get_mut(usize::from(read)) {
+            read.packets += 1;
+        }
         self.arena.commit(destination, len);
+    }
+
+    /// A fan-out begins or goes on, of packets that came in by `reads`. The slice before has been flushed.
+    pub fn begin_slice(&mut self, reads: &[Nanos]) {
+        self.arena.reads.clear();
+        self.arena.reads.extend(reads.iter().map(|at| Read { at: *at, packets: 0 }));
+        self.wire.begin_slice();
+    }
+
+    /// Whether the fan-out should be left for the next turn.
+    #[inline]
+    pub fn is_slice_over(&self) -> bool {
+        self.wire.is_slice_over()
     }
 
     /// Hands everything to the wire.

@@ -129,6 +129,11 @@ impl Dataplane {
         Ok(self.0.set_gate(track.0, is_open)?)
     }
 
+    #[pyo3(signature = (track, *, level))]
+    fn set_level(&mut self, track: Number, level: u8) -> PyResult<()> {
+        Ok(self.0.set_level(track.0, level)?)
+    }
+
     fn remove_track(&mut self, track: Number) -> PyResult<()> {
         Ok(self.0.remove_track(track.0)?)
     }

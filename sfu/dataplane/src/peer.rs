@@ -37,6 +37,16 @@ pub enum Seat {
     },
 }
 
+impl Seat {
+    /// Stage, feed and place, if it is in a feed.
+    pub fn taken(&self) -> Option<(Id, usize, usize)> {
+        match *self {
+            Self::Aside(_) => None,
+            Self::Taken { stage, feed, at } => Some((stage, feed, at)),
+        }
+    }
+}
+
 /// One participant's transport.
 ///
 /// All of it but `Seat::Taken` (an index into this worker) is a flat record that could be written out and read in again.

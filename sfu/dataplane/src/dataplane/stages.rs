@@ -73,6 +73,13 @@ impl Dataplane {
         Ok(())
     }
 
+    /// How loud a track is, in -dBov, for packets that do not say.
+    pub fn set_level(&mut self, track: Id, level: u8) -> Result<(), Refusal> {
+        self.tracks.get(track).ok_or(Refusal::Stale("track"))?;
+        self.broadcast(|| Command::SetLevel(track, level));
+        Ok(())
+    }
+
     /// The end of a track.
     pub fn remove_track(&mut self, track: Id) -> Result<(), Refusal> {
         self.tracks.get(track).ok_or(Refusal::Stale("track"))?;

@@ -17,13 +17,20 @@ use crate::counters::Counters;
 use crate::engine::command::{Command, Event};
 use crate::engine::Engine;
 use crate::ids::Id;
-use crate::Nanos;
+use crate::{Nanos, MILLISECOND};
 use tap::TapSockets;
 use udp::{Inbox, Socket};
 use wake::{Alarm, EventFd, Poll};
 
 /// Bytes that lie in the cache while the kernel copies them: 64 listeners with ten packets each.
 const ARENA_BYTES: usize = 96 << 10;
+
+/// How long a fan-out goes on before commands and the socket are looked at again. Looking costs 2 to 3 µs. Asked after
+/// each batch of messages, which takes a few hundred µs: so it can be that much more.
+const SLICE: Nanos = MILLISECOND;
+
+/// Orders carried out in a turn: more than wait unless thousands join at once, and even then the socket has its turn.
+const ORDERS_PER_TURN: usize = 256;
 
 /// Events that wait for Python before the expendable ones are dropped.
 const MAX_EVENTS: usize = 1 << 16;
@@ -145,21 +152,39 @@ pub fn ntp_now() -> u64 {
     (since_unix.as_secs() + NTP_TO_UNIX_S) << 32 | fraction
 }
 
-/// The kernel as a wire, which notes how long each batch took to get there.
+/// The kernel as a wire, which notes how long each packet took to get there, and for how long a fan-out goes on.
 struct Kernel<'a> {
     socket: &'a Socket,
     sender: &'a mut udp::Sender,
     counters: &'a Counters,
-    turn_began: Instant,
+    zero: Instant,
+    slice_ends: Nanos,
+    is_slice_over: bool,
+}
+
+impl Kernel<'_> {
+    fn now(&self) -> Nanos {
+        self.zero.elapsed().as_nanos() as Nanos
+    }
 }
 
 impl Wire for Kernel<'_> {
     fn send(&mut self, arena: &Arena) {
         self.sender.send(self.socket, arena, self.counters);
-        if arena.packets() > 0 {
-            let elapsed = self.turn_began.elapsed().as_nanos() as u64;
-            self.counters.observe_forward(elapsed, arena.packets());
+        let now = self.now();
+        for read in arena.reads().iter().filter(|read| read.packets > 0) {
+            self.counters.observe_forward(now.saturating_sub(read.at), read.packets);
         }
+        self.is_slice_over = now >= self.slice_ends;
+    }
+
+    fn begin_slice(&mut self) {
+        self.slice_ends = self.now() + SLICE;
+        self.is_slice_over = false;
+    }
+
+    fn is_slice_over(&self) -> bool {
+        self.is_slice_over
     }
 }
 
@@ -213,7 +238,7 @@ impl Loop {
             Err(TryRecvError::Empty) => None,
             Err(TryRecvError::Disconnected) => Some(Order::Stop),
         };
-        let timeout = if first.is_some() || self.worker.engine.has_mirrored() {
+        let timeout = if first.is_some() || self.worker.engine.is_serving() || self.worker.engine.has_mirrored() {
             Some(Duration::ZERO)
         } else {
             let wakes_at = self.worker.engine.wakes_at();
@@ -229,14 +254,13 @@ impl Loop {
     /// One turn; false if it was the last.
     fn turn(&mut self, first: Option<Order>) -> bool {
         let count = self.inbox.read(&self.worker.socket);
-        let turn_began = Instant::now();
-        let now = (turn_began - self.worker.zero).as_nanos() as Nanos;
-        let Worker { engine, socket, orders, counters, .. } = &mut self.worker;
-        let mut wire = Kernel { socket, sender: &mut self.sender, counters, turn_began };
+        let now = self.now();
+        let Worker { engine, socket, orders, counters, zero, .. } = &mut self.worker;
+        let sender = &mut self.sender;
+        let mut wire = Kernel { socket, sender, counters, zero: *zero, slice_ends: Nanos::MAX, is_slice_over: false };
         let mut out = Outbox::new(&mut self.arena, &mut wire);
         let mut goes_on = true;
-        let mut next = first;
-        while let Some(order) = next.take().or_else(|| orders.try_recv().ok()) {
+        for order in first.into_iter().chain(orders.try_iter()).take(ORDERS_PER_TURN) {
             match order {
                 Order::Apply(command) => engine.apply(command, now, &mut out),
                 Order::OpenTap(tap, sockets) => {

@@ -46,6 +46,8 @@ pub enum Command {
     AddTrack(Id, NewTrack),
     /// Open or closed.
     SetGate(Id, bool),
+    /// How loud a track was measured to be, in -dBov.
+    SetLevel(Id, u8),
     /// The end of a track.
     RemoveTrack(Id),
     /// One more outbound stream.

@@ -1,12 +1,11 @@
-//! The fan-out: a turn's packets, written and sealed for every listener in turn. Per packet; guarded by `benches/fanout`.
+//! The fan-out: a round's packets, written and sealed for one listener. Per packet; guarded by `benches/fanout`.
 //!
-//! Listener by listener, not packet by packet: what one listener gets in this turn goes out as one message where the
+//! Listener by listener, not packet by packet: what one listener gets in this round goes out as one message where the
 //! sizes allow it, its key is fetched once, and the listeners lie side by side in memory in the order they are served.
 
 use std::net::SocketAddr;
 
 use super::command::NewSlot;
-use super::lane::{Lane, Packing};
 use super::Spans;
 use crate::arena::{Outbox, DATAGRAM_ROOM};
 use crate::counters::Counters;
@@ -14,7 +13,6 @@ use crate::ids::Id;
 use crate::rtp::{AudioLevel, Template};
 use crate::splice::Splice;
 use crate::srtp::Sealer;
-use crate::stage::selection::{Admission, Selection};
 use crate::Nanos;
 
 /// RTP padding that a packet may get to be as long as its neighbours and share their message: 64 bytes more on the wire
@@ -87,38 +85,38 @@ impl Listener {
         }
     }
 
-    /// Writes and seals a turn's packets. True if a stream began that has had no sender report yet.
-    fn serve(&mut self, turn: &Turn<'_>, out: &mut Outbox<'_>) -> bool {
+    /// Writes and seals a round's packets. True if a stream began that has had no sender report yet.
+    pub(super) fn serve(&mut self, share: &Share<'_>, out: &mut Outbox<'_>) -> bool {
         let (Some(destination), Some(sealer)) = (self.destination, &self.sealer) else { return false };
         let slots = &mut self.slots;
-        let widest = match turn.packets {
+        let widest = match share.packets {
             [_] => 0,
             packets => packets.iter().filter_map(|p| Some(slots.get(p.lane)?.len_with(p))).max().unwrap_or(0),
         };
         let mut has_begun = false;
-        for (n, packet) in turn.packets.iter().enumerate() {
+        for (n, packet) in share.packets.iter().enumerate() {
             let Some(slot) = slots.get_mut(packet.lane) else { continue };
-            let Some(place) = slot.splice.place(packet.index, packet.timestamp, turn.now) else {
-                turn.counters.dropped_late_after_splice.add(1);
+            let Some(place) = slot.splice.place(packet.index, packet.timestamp, share.now) else {
+                share.counters.dropped_late_after_splice.add(1);
                 continue;
             };
             let room = out.room();
             let marker = packet.marker || place.is_first;
             let header_len = slot.template.write(room, marker, place.index as u16, place.timestamp, packet.level);
-            let payload = turn.spans.get(packet.span);
+            let payload = share.spans.get(packet.span);
             let mut len = header_len + payload.len();
             let Some(body) = room.get_mut(header_len..len) else { continue };
             body.copy_from_slice(payload);
-            if n + 1 < turn.packets.len() && len < widest && widest - len <= MAX_PADDING {
+            if n + 1 < share.packets.len() && len < widest && widest - len <= MAX_PADDING {
                 pad(room, len, widest);
                 len = widest;
             }
             let Some(sealed) = sealer.seal_rtp(room, header_len, len, place.index) else { continue };
-            out.commit_packet(destination, sealed);
-            turn.counters.packets_out.add(1);
+            out.commit_packet(destination, sealed, packet.span.read);
+            share.counters.packets_out.add(1);
             slot.packets = slot.packets.wrapping_add(1);
             slot.octets = slot.octets.wrapping_add(payload.len() as u32);
-            slot.sent_at = turn.now;
+            slot.sent_at = share.now;
             has_begun |= place.is_first;
         }
         let wants_report = has_begun && !self.has_report;
@@ -134,9 +132,11 @@ fn pad(packet: &mut [u8], len: usize, padded_len: usize) {
     packet[padded_len - 1] = (padded_len - len) as u8;
 }
 
-/// A packet that a feed's listeners get in this turn.
+/// A packet that a feed's listeners get in this share.
 #[derive(Clone, Copy, Debug)]
 pub struct Routed {
+    /// Whose it is: if that is muted before all are served, no one gets it any more.
+    pub(super) track: Id,
     pub(super) lane: usize,
     pub(super) index: u64,
     pub(super) timestamp: u32,
@@ -151,166 +151,19 @@ impl Routed {
     }
 }
 
-/// What a feed's listeners hear.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Key {
-    /// The loudest tracks, but for one.
-    Loudest {
-        /// How many at once.
-        lanes: usize,
-        /// Never this one.
-        excluding: Option<Id>,
-    },
-    /// One track, whatever its loudness.
-    Exactly(Id),
+/// What all listeners of a feed share in one round.
+pub(super) struct Share<'a> {
+    pub(super) packets: &'a [Routed],
+    pub(super) spans: &'a Spans,
+    pub(super) counters: &'a Counters,
+    pub(super) now: Nanos,
 }
 
-impl Key {
-    fn lanes(self) -> usize {
-        match self {
-            Self::Loudest { lanes, .. } => lanes,
-            Self::Exactly(_) => 1,
-        }
-    }
-
-    fn admits(self, track: Id) -> bool {
-        match self {
-            Self::Loudest { excluding, .. } => excluding != Some(track),
-            Self::Exactly(exactly) => exactly == track,
-        }
-    }
-}
-
-/// All listeners of a stage who hear the same, and what that is at the moment.
-pub struct Feed {
-    key: Key,
-    packing: Packing,
-    selection: Selection<Id>,
-    lanes: Vec<Lane>,
-    packets: Vec<Routed>,
-    listeners: Vec<Listener>,
-}
-
-/// What all listeners of a feed share in one turn.
-struct Turn<'a> {
-    packets: &'a [Routed],
-    spans: &'a Spans,
-    counters: &'a Counters,
-    now: Nanos,
-}
-
-impl Feed {
-    /// A feed without listeners.
-    pub fn new(key: Key, packing: Packing) -> Self {
-        Self {
-            key,
-            packing,
-            selection: Selection::new(key.lanes()),
-            lanes: (0..key.lanes()).map(|number| Lane::new(number, packing)).collect(),
-            packets: Vec::with_capacity(64),
-            listeners: Vec::new(),
-        }
-    }
-
-    /// What its listeners hear.
-    pub fn key(&self) -> Key {
-        self.key
-    }
-
-    /// How much audio its packets carry.
-    pub fn packing(&self) -> Packing {
-        self.packing
-    }
-
-    /// Whether no one hears it.
-    pub fn is_empty(&self) -> bool {
-        self.listeners.is_empty()
-    }
-
-    /// Those who hear it.
-    pub fn listeners(&self) -> &[Listener] {
-        &self.listeners
-    }
-
-    /// The same, to be changed.
-    pub fn listeners_mut(&mut self) -> &mut Vec<Listener> {
-        &mut self.listeners
-    }
-
-    /// Takes a packet of `track` into this turn, if its listeners are to hear it.
-    #[inline]
-    pub fn route(
-        &mut self,
-        track: Id,
-        packet: &Heard,
-        dbov: impl Fn(Id) -> u8,
-        now: Nanos,
-        spans: &mut Spans,
-        counters: &Counters,
-    ) {
-        if self.listeners.is_empty() || !self.key.admits(track) {
-            return;
-        }
-        let lane = match self.selection.admit(track, dbov, now) {
-            Admission::Stays(lane) => lane,
-            Admission::Enters(lane) => {
-                self.lanes[lane].cut();
-                lane
-            }
-            Admission::Refused => return,
-        };
-        self.lanes[lane].take(packet, now, spans, counters, &mut self.packets);
-    }
-
-    /// Takes packets into this turn that have waited for more audio long enough.
-    pub fn flush_overdue(&mut self, now: Nanos, spans: &mut Spans, counters: &Counters) {
-        for lane in &mut self.lanes {
-            lane.flush_overdue(now, spans, counters, &mut self.packets);
-        }
-    }
-
-    /// When the next of its lanes' packets must go out, however little audio it carries.
-    pub fn pack_due_at(&self) -> Option<Nanos> {
-        self.lanes.iter().filter_map(Lane::due_at).min()
-    }
-
-    /// `track` falls silent for reasons of its own (its gate closed): its lane goes on without a gap when it returns.
-    pub fn cut(&mut self, track: Id) {
-        if let Some(lane) = self.selection.lane_of(track) {
-            self.lanes[lane].cut();
-        }
-    }
-
-    /// `track` is muted or gone: its lane is free for another, and packets of it that wait in this turn are forgotten.
-    pub fn release(&mut self, track: Id) {
-        if let Some(lane) = self.selection.lane_of(track) {
-            self.lanes[lane].release();
-            self.packets.retain(|packet| packet.lane != lane);
-        }
-        self.selection.release(track);
-    }
-
-    /// Sends this turn's packets to every listener. Those whose streams have begun are added to `begun`.
-    pub fn serve(&mut self, spans: &Spans, now: Nanos, counters: &Counters, begun: &mut Vec<Id>, out: &mut Outbox<'_>) {
-        if self.packets.is_empty() {
-            return;
-        }
-        // Taken out first: whatever happens below, no packet is ever served a second time under the same index.
-        let mut packets = std::mem::take(&mut self.packets);
-        let turn = Turn { packets: &packets, spans, counters, now };
-        for listener in &mut self.listeners {
-            if listener.serve(&turn, out) {
-                begun.push(listener.peer);
-            }
-        }
-        packets.clear();
-        self.packets = packets;
-    }
-}
-
-/// A packet let in by its gate, its payload among the turn's spans.
+/// A packet let in by its gate, its payload among the spans of the round that gathers.
 #[derive(Clone, Copy, Debug)]
 pub struct Heard {
+    /// Who spoke it.
+    pub track: Id,
     /// The source's rollovers << 16 | sequence number.
     pub index: u64,
     /// The source's timestamp.

@@ -1,11 +1,12 @@
 //! Who hears what: stages, tracks, gates, taps, and the seats of listeners in feeds. Pure. Per command.
 
 use super::command::{NewTrack, Source};
-use super::egress::{Feed, Key, Listener, Slot};
+use super::egress::{Listener, Slot};
+use super::feed::{Feed, Key};
 use super::lane::Packing;
 use super::{reports, Engine, Stage, Tap, Track};
-use crate::ids::Id;
-use crate::peer::Seat;
+use crate::ids::{Id, Slab};
+use crate::peer::{Peer, Seat};
 use crate::Nanos;
 
 impl Engine {
@@ -149,11 +150,13 @@ impl Engine {
         }
         let Some(mut listener) = self.stand_up(id) else { return };
         listener.cut();
-        let (Some(stage), Some(peer)) = (self.stages.get_mut(stage_id), self.peers.get_mut(id)) else { return };
+        let Some(stage) = self.stages.get_mut(stage_id) else { return };
         let feed = stage.seat_in(key, packing);
-        let listeners = stage.feeds[feed].listeners_mut();
-        peer.seat = Seat::Taken { stage: stage_id, feed, at: listeners.len() };
-        listeners.push(listener);
+        let peers = &mut self.peers;
+        let at = stage.feeds[feed].seat(listener, |moved, at| reseat(peers, moved, at));
+        if let Some(peer) = peers.get_mut(id) {
+            peer.seat = Seat::Taken { stage: stage_id, feed, at };
+        }
         self.counters.listeners_now.set(self.counters.listeners_now.get() + 1);
     }
 
@@ -165,17 +168,18 @@ impl Engine {
             Seat::Aside(listener) => return Some(*listener),
             Seat::Taken { stage, feed, at } => (stage, feed, at),
         };
-        let listeners = self.stages.get_mut(stage)?.feeds.get_mut(feed)?.listeners_mut();
-        if at >= listeners.len() {
-            return None;
-        }
-        let listener = listeners.swap_remove(at);
-        let moved = listeners.get(at).map(|moved| moved.peer);
-        if let Some(Seat::Taken { at: seat, .. }) = moved.and_then(|it| self.peers.get_mut(it)).map(|it| &mut it.seat) {
-            *seat = at;
-        }
+        let peers = &mut self.peers;
+        let feed = self.stages.get_mut(stage)?.feeds.get_mut(feed)?;
+        let listener = feed.leave(at, |moved, at| reseat(peers, moved, at))?;
         self.counters.listeners_now.set(self.counters.listeners_now.get() - 1);
         Some(listener)
+    }
+}
+
+/// A listener's place in its feed is another now.
+fn reseat(peers: &mut Slab<Peer>, peer: Id, place: usize) {
+    if let Some(Seat::Taken { at, .. }) = peers.get_mut(peer).map(|peer| &mut peer.seat) {
+        *at = place;
     }
 }
 

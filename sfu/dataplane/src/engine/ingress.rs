@@ -251,8 +251,10 @@ impl Engine {
 
     fn route(&mut self, id: Id, stage_id: Id, packet: &Packet<'_>, now: Nanos) {
         let Some(stage) = self.stages.get_mut(stage_id) else { return };
+        self.spans.begin_read(now);
         let span = self.spans.add(packet.payload);
         let heard = Heard {
+            track: id,
             index: packet.index,
             timestamp: packet.timestamp,
             marker: packet.marker,
@@ -262,7 +264,7 @@ impl Engine {
         let tracks = &self.tracks;
         let dbov = |id: Id| tracks.get(id).map_or(crate::stage::loudness::SILENCE, |it| it.loudness.dbov(now));
         for feed in &mut stage.feeds {
-            feed.route(id, &heard, dbov, now, &mut self.spans, &self.counters);
+            feed.route(&heard, dbov, now, &mut self.spans, &self.counters);
         }
         if !stage.is_touched {
             stage.is_touched = true;

@@ -8,6 +8,7 @@
 use super::egress::{Heard, Routed};
 use super::{Spans, MAX_PAYLOAD};
 use crate::counters::Counters;
+use crate::ids::Id;
 use crate::opus::{self, Merger};
 use crate::rtp::AudioLevel;
 use crate::splice::Splice;
@@ -127,6 +128,7 @@ fn place(splice: &mut Splice, lane: usize, packet: &Heard, now: Nanos, counters:
         return counters.dropped_late_after_splice.add(1);
     };
     out.push(Routed {
+        track: packet.track,
         lane,
         index: place.index,
         timestamp: place.timestamp,
@@ -140,6 +142,8 @@ fn place(splice: &mut Splice, lane: usize, packet: &Heard, now: Nanos, counters:
 struct Packer {
     longest: Nanos,
     merger: Merger,
+    /// Who spoke what waits.
+    track: Option<Id>,
     /// The source begins anew with its next packet.
     is_cut: bool,
     /// The source's next index and timestamp if nothing is lost.
@@ -161,6 +165,7 @@ impl Packer {
         Self {
             longest: Nanos::from(packet_ms) * MILLISECOND,
             merger: Merger::new(packet_ms * 48, MAX_PAYLOAD),
+            track: None,
             is_cut: false,
             next: None,
             index: 0,
@@ -207,6 +212,7 @@ impl Packer {
         if frames.is_none_or(|frames| !self.merger.push(&frames)) {
             return Some(Heard { index: self.next_index(), ..*packet });
         }
+        self.track = Some(packet.track);
         (self.timestamp, self.marker, self.level, self.since) = (packet.timestamp, packet.marker, packet.level, now);
         None
     }
@@ -226,13 +232,11 @@ impl Packer {
 
     /// What waits, as one packet.
     fn flush(&mut self, spans: &mut Spans) -> Option<Heard> {
-        if self.merger.is_empty() {
-            return None;
-        }
+        let track = self.track.filter(|_| !self.merger.is_empty())?;
         let span = spans.write(|bytes| self.merger.write(bytes));
         self.merger.clear();
         let (timestamp, marker, level) = (self.timestamp, self.marker, self.level);
-        Some(Heard { index: self.next_index(), timestamp, marker, level, span })
+        Some(Heard { track, index: self.next_index(), timestamp, marker, level, span })
     }
 
     fn next_index(&mut self) -> u64 {

@@ -1,16 +1,20 @@
 //! One worker's machine: datagrams and commands in, datagrams and events out. Pure: no socket, no clock. Per packet.
 //!
-//! A turn is: `apply` the commands that wait, `on_datagram` for each one read, `end_turn`. Packets are taken in until the
-//! turn ends, then every listener is served once. Nothing is allocated, locked or logged for a packet; a bad one is a
-//! counter. Guarded by `benches/fanout`.
+//! A turn is: `apply` the commands that wait, `on_datagram` for each one read, `end_turn`. What was taken in by then is a
+//! round, and every listener is served it once; if that takes longer than the wire's slice, the rest of them in the next
+//! turns. Meanwhile the next round gathers, and commands are obeyed: what a gate has shut out is served to no one any
+//! more. Nothing is allocated, locked or logged for a packet; a bad one is a counter. Guarded by `benches/fanout`.
 
 pub mod command;
 pub mod egress;
+pub mod feed;
 mod follow;
 mod ingress;
 pub mod lane;
 pub mod mirror;
 mod reports;
+mod round;
+mod spans;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -26,8 +30,11 @@ use crate::splice::Extender;
 use crate::stage::loudness::Loudness;
 use crate::Nanos;
 use command::{Barrier, Command, Event, NewTrack};
-use egress::{Feed, Slot};
+use egress::Slot;
+use feed::Feed;
 use mirror::Mirrors;
+use round::Round;
+pub use spans::{Span, Spans};
 
 /// The largest payload that is forwarded: with our header and tag it still fits an Ethernet frame.
 pub const MAX_PAYLOAD: usize = 1_200;
@@ -51,48 +58,6 @@ pub struct Settings {
     pub ntp_at_zero: u64,
     /// How often Python has taken all events.
     pub drained: Arc<AtomicU64>,
-}
-
-/// A payload of this turn.
-#[derive(Clone, Copy, Debug)]
-pub struct Span {
-    start: u32,
-    len: u16,
-}
-
-impl Span {
-    /// Its bytes' number.
-    pub fn len(self) -> usize {
-        usize::from(self.len)
-    }
-
-    /// Whether it has none.
-    pub fn is_empty(self) -> bool {
-        self.len == 0
-    }
-}
-
-/// The payloads of this turn, side by side.
-#[derive(Debug, Default)]
-pub struct Spans(Vec<u8>);
-
-impl Spans {
-    fn add(&mut self, payload: &[u8]) -> Span {
-        let span = Span { start: self.0.len() as u32, len: payload.len() as u16 };
-        self.0.extend_from_slice(payload);
-        span
-    }
-
-    /// What `write` appends.
-    fn write(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Span {
-        let start = self.0.len();
-        write(&mut self.0);
-        Span { start: start as u32, len: (self.0.len() - start) as u16 }
-    }
-
-    fn get(&self, span: Span) -> &[u8] {
-        &self.0[span.start as usize..][..span.len()]
-    }
 }
 
 /// A track as this worker knows it.
@@ -152,9 +117,12 @@ pub struct Engine {
     by_ufrag: HashMap<Box<[u8]>, Id>,
     mirrors: Mirrors,
     mirror_buffer: Vec<u8>,
+    /// Of the round that gathers.
     spans: Spans,
-    /// Stages that got packets in this turn.
+    /// Stages that got packets for the next round.
     touched: Vec<Id>,
+    /// The round that is being served.
+    round: Round,
     /// Stages with packets that wait for more audio, and when the first of those must go out.
     packing: Vec<Id>,
     pack_due_at: Option<Nanos>,
@@ -183,8 +151,9 @@ impl Engine {
             by_ufrag: HashMap::new(),
             mirrors,
             mirror_buffer: Vec::with_capacity(MAX_PAYLOAD),
-            spans: Spans(Vec::with_capacity(1 << 16)),
+            spans: Spans::with_capacity(1 << 16),
             touched: Vec::with_capacity(64),
+            round: Round::default(),
             packing: Vec::new(),
             pack_due_at: None,
             begun: Vec::new(),
@@ -210,10 +179,20 @@ impl Engine {
             Command::SetMirrors(stage, workers) => self.set_mirrors(stage, workers),
             Command::AddTrack(track, new) => self.add_track(track, new),
             Command::SetGate(track, is_open) => self.set_gate(track, is_open),
+            Command::SetLevel(track, level) => self.set_level(track, level, now),
             Command::RemoveTrack(track) => self.remove_track(track),
-            Command::AddSlot(peer, new) => self.add_slot(peer, Slot::new(new)),
-            Command::Follow { peer, stage, excluding, packing } => self.follow(peer, stage, excluding, packing),
-            Command::FollowTrack(peer, track, packing) => self.follow_track(peer, track, packing),
+            Command::AddSlot(peer, new) => {
+                self.catch_up(peer, now, out);
+                self.add_slot(peer, Slot::new(new));
+            }
+            Command::Follow { peer, stage, excluding, packing } => {
+                self.catch_up(peer, now, out);
+                self.follow(peer, stage, excluding, packing);
+            }
+            Command::FollowTrack(peer, track, packing) => {
+                self.catch_up(peer, now, out);
+                self.follow_track(peer, track, packing);
+            }
             Command::Unfollow(peer) => self.unfollow(peer),
             Command::OpenTap { tap, stage, sends } => self.open_tap(tap, stage, sends),
             Command::CloseTap(tap) => self.close_tap(tap),
@@ -222,23 +201,12 @@ impl Engine {
         }
     }
 
-    /// Does what is due, serves every listener, and hands everything to the wire.
+    /// Does what is due, serves listeners until all have what was taken in or the slice is over, and hands everything to
+    /// the wire.
     pub fn end_turn(&mut self, now: Nanos, out: &mut Outbox<'_>) {
         self.on_time(now, out);
         self.flush_overdue(now);
-        for id in self.touched.drain(..) {
-            let Some(stage) = self.stages.get_mut(id) else { continue };
-            stage.is_touched = false;
-            for feed in &mut stage.feeds {
-                feed.serve(&self.spans, now, &self.counters, &mut self.begun, out);
-            }
-            let Some(due_at) = stage.pack_due_at() else { continue };
-            self.pack_due_at = Some(self.pack_due_at.map_or(due_at, |earlier| earlier.min(due_at)));
-            if !std::mem::replace(&mut stage.is_packing, true) {
-                self.packing.push(id);
-            }
-        }
-        self.spans.0.clear();
+        self.serve(now, out);
         self.report_begun(now, out);
         out.flush();
         let passed = self.barriers.drain(..).filter_map(|barrier| barrier.pass());
@@ -256,6 +224,11 @@ impl Engine {
     /// What Python is to be told since the last call.
     pub fn events(&mut self) -> &mut Vec<Event> {
         &mut self.events
+    }
+
+    /// Whether listeners wait for what was taken in: the next turn must follow at once.
+    pub fn is_serving(&self) -> bool {
+        self.round.is_running() || !self.touched.is_empty()
     }
 
     /// Whether other workers have packets for this one.
@@ -289,6 +262,7 @@ impl Engine {
         if self.pack_due_at.is_none_or(|due_at| now < due_at) {
             return;
         }
+        self.spans.begin_read(now);
         let mut next: Option<Nanos> = None;
         self.packing.retain(|id| {
             let Some(stage) = self.stages.get_mut(*id) else { return false };
@@ -397,9 +371,7 @@ impl Engine {
         let peer = self.peers.get_mut(id)?;
         match &mut peer.seat {
             Seat::Aside(listener) => Some(listener),
-            Seat::Taken { stage, feed, at } => {
-                self.stages.get_mut(*stage)?.feeds.get_mut(*feed)?.listeners_mut().get_mut(*at)
-            }
+            Seat::Taken { stage, feed, at } => self.stages.get_mut(*stage)?.feeds.get_mut(*feed)?.listener_mut(*at),
         }
     }
 }

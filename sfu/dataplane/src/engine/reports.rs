@@ -251,6 +251,13 @@ impl Engine {
         self.events.push(Event::Report(id, Report { packets_out, bytes_out, ..peer.report }));
     }
 
+    /// A decoder has measured a track whose packets do not tell how loud it is.
+    pub(super) fn set_level(&mut self, id: Id, level: u8, now: Nanos) {
+        if let Some(track) = self.tracks.get_mut(id) {
+            track.loudness.on_measured(level, now);
+        }
+    }
+
     fn tell_voices(&mut self, now: Nanos) {
         for (id, stage) in self.stages.iter_mut() {
             if stage.reporter != self.settings.worker {

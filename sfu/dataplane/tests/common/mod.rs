@@ -24,17 +24,30 @@ pub const CONSENT: Nanos = 30 * SECOND;
 pub const JOIN: Nanos = 20 * SECOND;
 pub const NTP_AT_ZERO: u64 = 4_000_000_000 << 32;
 
-/// Collects what an engine sends.
+/// Collects what an engine sends, and ends its slices after so many messages.
 #[derive(Default)]
-struct Captured(Vec<(SocketAddr, Vec<u8>, u16)>);
+struct Captured {
+    sent: Vec<(SocketAddr, Vec<u8>, u16)>,
+    slice: Option<usize>,
+    left: usize,
+}
 
 impl Wire for Captured {
     fn send(&mut self, arena: &Arena) {
         for message in arena.messages() {
+            self.left = self.left.saturating_sub(1);
             for datagram in arena.payload(message).chunks(usize::from(message.segment)) {
-                self.0.push((message.destination, datagram.to_vec(), message.segments));
+                self.sent.push((message.destination, datagram.to_vec(), message.segments));
             }
         }
+    }
+
+    fn begin_slice(&mut self) {
+        self.left = self.slice.unwrap_or(0);
+    }
+
+    fn is_slice_over(&self) -> bool {
+        self.slice.is_some() && self.left == 0
     }
 }
 
@@ -91,6 +104,8 @@ pub struct World {
     /// Everything sent to addresses of no client.
     pub stray: Vec<(SocketAddr, Vec<u8>)>,
     tickets: u64,
+    /// Messages after which a slice of the fan-out is over; None: never.
+    pub slice: Option<usize>,
 }
 
 pub fn address(port: u16) -> SocketAddr {
@@ -129,6 +144,7 @@ impl World {
             to_taps: Vec::new(),
             stray: Vec::new(),
             tickets: 0,
+            slice: None,
         }
     }
 
@@ -152,8 +168,11 @@ impl World {
 
     /// Commands, then all that has arrived, then the end of the turn.
     pub fn turn(&mut self, worker: usize, commands: Vec<Command>) {
-        let mut captured = Captured::default();
+        let mut captured = Captured { slice: self.slice, ..Captured::default() };
         let Worker { engine, arena, inbox, .. } = &mut self.workers[worker];
+        if self.slice.is_some() {
+            *arena = Arena::new(1 << 16, 1); // each message is flushed for itself
+        }
         let mut out = Outbox::new(arena, &mut captured);
         for command in commands {
             engine.apply(command, self.now, &mut out);
@@ -168,7 +187,7 @@ impl World {
             self.to_taps.push((packet.tap, engine.tap_payload(packet).to_vec()));
         }
         engine.clear_tap_packets();
-        for (destination, datagram, segments) in captured.0 {
+        for (destination, datagram, segments) in captured.sent {
             match self.clients.iter_mut().find(|client| client.address == destination) {
                 Some(client) => client.receive(datagram, segments),
                 None => self.stray.push((destination, datagram)),
@@ -178,9 +197,9 @@ impl World {
 
     /// Turns until nothing is left to do at this moment.
     pub fn settle(&mut self) {
-        while let Some(worker) = (0..self.workers.len())
-            .find(|n| !self.workers[*n].inbox.is_empty() || self.workers[*n].engine.has_mirrored())
-        {
+        let has_work =
+            |worker: &Worker| !worker.inbox.is_empty() || worker.engine.has_mirrored() || worker.engine.is_serving();
+        while let Some(worker) = (0..self.workers.len()).find(|n| has_work(&self.workers[*n])) {
             self.turn(worker, Vec::new());
         }
     }
