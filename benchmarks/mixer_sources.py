@@ -3,6 +3,7 @@
 The voices are those of the tests (`tests/media/README.md` says where they come from).
 """
 
+import functools
 import itertools
 import time
 from collections.abc import Sequence
@@ -51,6 +52,13 @@ def encode(sound: Samples, settings: Sound, *, opus: Opus, frame: int = FRAME) -
     return [encoder.encode(padded[at:].ctypes.data, samples=frame) for at in range(0, len(sound) - frame + 1, frame)]
 
 
+@functools.cache
+def recordings() -> list[list[str]]:
+    """Every voice in packets of 20 ms, hexadecimal, as the load generator takes them."""
+    opus = make_opus()
+    return [[packet.hex() for packet in encode(voice, SPEAKER, opus=opus)] for voice in read_voices()]
+
+
 def decode(payloads: Sequence[bytes | None], *, opus: Opus) -> Samples:
     """As a browser does: None is a packet that never came, recovered from the next one's copy of it, or concealed."""
     decoder = opus.make_decoder(1)
@@ -63,9 +71,9 @@ def _decode(decoder: Decoder, payload: bytes | None, following: bytes | None) ->
     if payload is not None:
         written = decoder.decode(payload, out.ctypes.data, room=len(out))
     elif following is not None and has_redundancy(following):
-        written = decoder.recover(following, out.ctypes.data, samples=FRAME)
+        written = decoder.recover(following, out.ctypes.data, samples=FRAME, room=len(out))
     else:
-        written = decoder.conceal(out.ctypes.data, samples=FRAME)
+        written = decoder.conceal(out.ctypes.data, samples=FRAME, room=len(out))
     return out[:written]
 
 

@@ -46,6 +46,10 @@ class Arrivals:
         self._least_before: float | None = None
         self._window_ends_s = 0.0
 
+    def lose_clock(self) -> None:
+        """The next packet's timestamp has nothing to do with those before; the wait stays."""
+        self._least = self._least_before = None
+
     def delay_s(self, timestamp: int, now_s: float) -> float:
         """Of a packet with this (extended) timestamp, were it to come now; negative if it were faster than any."""
         if self._least is None:

@@ -35,14 +35,16 @@ MAX_CONCEALED = 5
 MAX_BRIDGED = 10 * FRAME
 """A longer hole is silence too."""
 
-SLACK_S, STRETCH_FROM_S = 0.008, 0.020
-"""Above the band: from where on a quiet moment is used to shorten the delay, and from where on sound is stretched."""
+UNHEARD_FROM_S, QUIET_FROM_S, STRETCH_FROM_S = 0.001, 0.008, 0.020
+"""Above the band: from where on the delay is shortened where nobody hears the samples, where they are quiet (two frames
+become one, and the voice moves against the others), and where they are neither (sound is stretched)."""
 
 SHORT_S, STRETCH_BELOW_S = 0.001, 0.003
 """Below the band, where packets begin to come too late: the same for lengthening it."""
 
 TOO_LONG_S = 0.100
-"""Excess beyond the band that is not borne: packets are merged at once even in mid-word."""
+"""Excess beyond the band that is not borne, not even in mid-word: only the newest is worth playing. It takes a mixer
+that was held up, or a network that was, to come to that."""
 
 REPAIR_FROM_LOSS = 0.01
 """With so many lost, it is worth waiting for the packet that carries the lost one's copy."""
@@ -143,6 +145,17 @@ class Jitter:
         self.epoch += 1
         self._begin_anew()
 
+    def rest(self) -> None:
+        """The speaker is silent for long: drops what is held and the clock, which may wrap meanwhile. How much packets
+        are delayed is remembered."""
+        self.epoch += 1
+        self._arrivals.lose_clock()
+        self._held.clear()
+        self._newest = self._sequence = self._played_until = None
+        self._is_resting = True
+        self._starved = 0
+        self.wish = 0
+
     # Packets
 
     def on_packet(
@@ -220,8 +233,9 @@ class Jitter:
 
     # Steps
 
-    def on_due(self, now_s: float, *, is_quiet: bool) -> Step:
-        """The next piece. `is_quiet`: a frame more or less of the sound now is not noticed."""
+    def on_due(self, now_s: float, *, is_quiet: bool, is_heard: bool = True) -> Step:
+        """The next piece. `is_quiet`: a frame more or less of the sound now is not noticed; where it is not `is_heard`,
+        all the less."""
         if not self._held:
             return self._starve()
         first = self._held[min(self._held)]
@@ -230,7 +244,7 @@ class Jitter:
         gap = first.timestamp - self._position
         if gap >= 120:  # 2.5 ms, the least that libopus conceals
             return self._bridge(first, gap, now_s)
-        return self._play(first, now_s, is_quiet=is_quiet)
+        return self._play(first, now_s, is_quiet=is_quiet or not is_heard, is_heard=is_heard)
 
     def _starve(self) -> Step:
         if not self._is_resting:
@@ -278,15 +292,17 @@ class Jitter:
         # All but the last missing one, which the next packet may carry.
         return self._conceal(min(self._frame, gap // 120 * 120, MAX_BRIDGED))
 
-    def _play(self, first: Held, now_s: float, *, is_quiet: bool) -> Step:
+    def _play(self, first: Held, now_s: float, *, is_quiet: bool, is_heard: bool) -> Step:
         excess_s = 0.0
         if first.delay_s is not None:
             self.delay_s = self._delay_if_played(first, now_s)
             excess_s = self.delay_s - self._wait_s()
         self.wish = 0
-        if excess_s > FRAME_S + SLACK_S:
+        if excess_s > FRAME_S + TOO_LONG_S:
+            return self._wake(now_s)
+        if excess_s > FRAME_S + (QUIET_FROM_S if is_heard else UNHEARD_FROM_S):
             second = self._successor(first)
-            if second is not None and (is_quiet or excess_s > FRAME_S + TOO_LONG_S):
+            if second is not None and is_quiet:
                 self._take(first)
                 self._take(second)
                 return Merge(first, second)

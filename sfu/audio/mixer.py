@@ -83,7 +83,7 @@ class Mixer:
 
     def on_frame(self, now_s: float) -> list[bytes]:
         """Datagrams for the tap."""
-        voices = [*self._voices.values(), *self._leaving]
+        voices = [voice for voice in (*self._voices.values(), *self._leaving) if not voice.is_asleep]
         for voice in voices:
             voice.on_frame(now_s)
         active = sum(voice.is_active for voice in voices)
@@ -101,7 +101,7 @@ class Mixer:
             main = main or program
         mixes = [program for program, _ in self._programs.values() if program.source != "voice"]
         for voice in voices:
-            voice.is_mixed = any(program.without != voice.ssrc for program in mixes)
+            voice.is_mixed = voice.is_heard and any(program.without != voice.ssrc for program in mixes)
             voice.on_played()
         for voice in self._leaving:
             self._count(voice, self._gone)
@@ -130,7 +130,7 @@ class Mixer:
 
     def _count(self, voice: Voice, totals: Totals) -> None:
         counts = voice.jitter.counts
-        totals.packets_in += counts.received
+        totals.packets_in += counts.received + voice.slept
         totals.late += counts.late
         totals.lost += counts.lost
         totals.malformed += counts.malformed

@@ -15,6 +15,10 @@ from sfu.errors import Bug
 MAX_ENCODED_BYTES = 1275 + 1
 """One frame with its TOC byte."""
 
+MAX_PAYLOAD_BYTES = 61_296
+"""The longest packet that there may be: 48 frames of 1,275 bytes, 47 sizes of two, the TOC and the count; padding
+aside. A datagram is shorter."""
+
 _APPLICATIONS = {"voip": 2048, "audio": 2049}
 _SET_BITRATE, _SET_COMPLEXITY, _SET_FEC, _SET_LOSS = 4002, 4010, 4012, 4014
 _GET_LOOKAHEAD = 4027
@@ -53,9 +57,11 @@ class Opus:
 
 
 class Decoder:
-    """One stream's. Every call writes at `address` and returns the samples (of each channel) written; 0: refused.
+    """One stream's. Every call writes at `address`, where there is `room` for so many samples of each channel, and
+    returns the samples (of each channel) written; 0: refused.
 
     What libopus refuses leaves its state as it was; a refusal is no exception, for strangers could cause any number.
+    What asks for more than there is room, or for what no Opus packet is, does not come as far as libopus.
     """
 
     def __init__(self, library: ctypes.CDLL, meter: Meter, *, channels: int) -> None:
@@ -72,14 +78,20 @@ class Decoder:
             self._library.opus_decoder_destroy(state)
 
     def decode(self, payload: bytes, address: int, *, room: int) -> int:
+        if not 0 < len(payload) <= MAX_PAYLOAD_BYTES:
+            return 0
         return self._call(payload, len(payload), address, samples=room, fec=0)
 
-    def recover(self, following: bytes, address: int, *, samples: int) -> int:
+    def recover(self, following: bytes, address: int, *, samples: int, room: int) -> int:
         """The packet before `following`, from its coarse copy in there; concealed where there is none."""
+        if not 0 < len(following) <= MAX_PAYLOAD_BYTES or not 0 < samples <= room:
+            return 0
         return self._call(following, len(following), address, samples=samples, fec=1)
 
-    def conceal(self, address: int, *, samples: int) -> int:
+    def conceal(self, address: int, *, samples: int, room: int) -> int:
         """What might have followed; fades to silence when asked again and again. A multiple of 2.5 ms."""
+        if not 0 < samples <= room:
+            return 0
         return self._call(None, 0, address, samples=samples, fec=0)
 
     def reset(self) -> None:

@@ -24,10 +24,11 @@ STRETCH = 4
 FADE_OUT_PER_FRAME = 0.1
 """A voice that has fallen silent leaves in 200 ms; one that is muted, at once."""
 
-KEPT = 4
-"""Packets of an idle voice kept undecoded: 80 ms, after which a decoder that begins with them is in step."""
+KEPT = 6
+"""Packets of a voice asleep that are kept: what lies before a first syllable is played with it, as far as the delay has
+room, and brings the decoder into step."""
 
-IDLE_AFTER_FRAMES = 50
+ASLEEP_AFTER_FRAMES = 50
 
 
 class Piece(Struct, frozen=True, gc=False):
@@ -51,10 +52,13 @@ class Voice:
         self.is_told = False
         """Whether the speaker's own packets say how loud they are."""
         self.is_mixed = False
-        """Whether any program that it is heard in needs its samples; told by the mixer after each frame."""
+        """Whether any program needs its samples; told by the mixer after each frame. A voice that only passes, or is
+        not heard, is free to gain or lose a frame."""
         self.gain_before = 0.0
         self.gain = 0.0
         self.refused = 0
+        self.slept = 0
+        """Packets that came while it was asleep and were let go, counting up."""
         self.jitter = Jitter()
         self.reel = Reel(channels)
         self._decoder = opus.make_decoder(channels)
@@ -64,7 +68,7 @@ class Voice:
         self._owed = 0
         self._played = 0
         self._pieces: deque[Piece] = deque()
-        self._kept: deque[Held] = deque(maxlen=KEPT)
+        self._kept: deque[tuple[Packet, float]] = deque(maxlen=KEPT)
         self._silent_frames = 0
 
     @property
@@ -73,8 +77,8 @@ class Voice:
 
     @property
     def _is_quiet(self) -> bool:
-        """Between words, too; and of a voice that only passes nobody hears the samples."""
-        return not self.is_mixed or self.level_dbov <= self._activity.threshold_dbov
+        """Between words, too."""
+        return self.level_dbov <= self._activity.threshold_dbov
 
     @property
     def is_heard(self) -> bool:
@@ -88,18 +92,41 @@ class Voice:
         piece = self._pieces[0]
         return piece if piece.start == self._played and piece.samples == FRAME else None
 
+    @property
+    def is_asleep(self) -> bool:
+        """Long silent, and its packets say so (RFC 6464): they are neither decoded nor laid on the reel. An open
+        microphone costs next to nothing."""
+        return self._silent_frames >= ASLEEP_AFTER_FRAMES
+
     # Inputs
 
     def on_packet(self, packet: Packet, now_s: float) -> None:
         if not self.is_open:
             return
         self.is_told = packet.level_dbov is not None
+        if not self.is_asleep:
+            self._take(packet, now_s)
+            return
+        self.slept += len(self._kept) == KEPT
+        self._kept.append((packet, now_s))
+        if packet.level_dbov is not None and packet.level_dbov <= self._activity.threshold_dbov:
+            self.level_dbov = packet.level_dbov
+        else:
+            self._wake()
+
+    def _wake(self) -> None:
+        self._silent_frames = 0
+        for packet, arrived_s in self._kept:
+            self._take(packet, arrived_s)
+        self._kept.clear()
+
+    def _take(self, packet: Packet, now_s: float) -> None:
         if packet.payload_type != self.red_payload_type:
-            self._on_opus(packet, packet.payload, now_s)
+            self._take_opus(packet, packet.payload, now_s)
         elif (blocks := red.parse(packet.payload)) is None:
             self.jitter.counts.malformed += 1
         else:
-            self._on_opus(packet, blocks[-1].payload, now_s)
+            self._take_opus(packet, blocks[-1].payload, now_s)
             for distance, block in enumerate(reversed(blocks[:-1]), 1):
                 self.jitter.on_copy(
                     (packet.sequence - distance) & 0xFFFF,
@@ -108,7 +135,7 @@ class Voice:
                     now_s=now_s,
                 )
 
-    def _on_opus(self, packet: Packet, payload: bytes, now_s: float) -> None:
+    def _take_opus(self, packet: Packet, payload: bytes, now_s: float) -> None:
         self.jitter.on_packet(
             packet.sequence, packet.timestamp, payload=payload, level_dbov=packet.level_dbov, now_s=now_s
         )
@@ -122,14 +149,17 @@ class Voice:
             self.jitter.reset()
             self._activity.stop()
             self._kept.clear()
+            self._silent_frames = 0
 
     def on_frame(self, now_s: float) -> None:
-        """Reads ahead as far as the frame that is due needs."""
+        """Reads ahead as far as the frame that is due needs; not to be called while it is asleep."""
         if not self.is_open:
             self.level_dbov = SILENCE_DBOV
             return
+        if self.reel.filled == 0:  # nothing was before
+            self._lay_silence(FRAME, (), 0)
         while self.reel.filled < AHEAD:
-            self._do(self.jitter.on_due(now_s, is_quiet=self._is_quiet))
+            self._do(self.jitter.on_due(now_s, is_quiet=self._is_quiet, is_heard=self.is_mixed))
         self._look()
 
     def on_gain(self, *, is_levelled: bool) -> None:
@@ -147,6 +177,10 @@ class Voice:
         if not self.is_open:
             if self.reel.filled:
                 self._forget()
+            return
+        if self._silent_frames >= ASLEEP_AFTER_FRAMES:
+            self.jitter.rest()
+            self._forget()
             return
         self.reel.advance()
         self._played += FRAME
@@ -168,7 +202,9 @@ class Voice:
             case Merge(first, second):
                 self._merge(first, second)
             case Recover(following, samples, timestamp):
-                written = self._decoder.recover(following.payload, self.reel.end_address(), samples=samples)
+                written = self._decoder.recover(
+                    following.payload, self.reel.end_address(), samples=samples, room=self.reel.room
+                )
                 self._lay(written, (), timestamp)
             case Conceal(samples, timestamp):
                 self._lay(self._conceal(samples), (), timestamp)
@@ -176,12 +212,6 @@ class Voice:
                 self._rest(timestamp)
 
     def _decode(self, packet: Held) -> None:
-        if self._is_idle and packet.level_dbov is not None:
-            if packet.level_dbov <= self._activity.threshold_dbov:
-                self._kept.append(packet)
-                self._lay_silence(packet.samples, (packet,), packet.timestamp)
-                return
-            self._catch_up()
         self._begin_stretch()
         if not self._write(packet):
             self._lay(self._conceal(packet.samples), (), packet.timestamp)
@@ -204,22 +234,6 @@ class Voice:
             self.reel.fold(FRAME)
         self._note(self.reel.filled - FRAME, FRAME, tuple(packets), first.timestamp)
 
-    @property
-    def _is_idle(self) -> bool:
-        return self._silent_frames >= IDLE_AFTER_FRAMES and not self.is_heard
-
-    def _catch_up(self) -> None:
-        """An idle voice speaks: its decoder hears what was kept, and the last of it is there in sound as well."""
-        written = [self._write(packet) for packet in self._kept]
-        if self._is_kept_last() and written[-1] and self._pieces[-1].samples == FRAME:
-            end = self.reel.filled
-            self.reel.view(end - FRAME, end)[:] = self.reel.view(end, end + FRAME)
-        self._kept.clear()
-
-    def _is_kept_last(self) -> bool:
-        """Whether the newest piece on the reel is a packet that was not decoded."""
-        return bool(self._kept and self._pieces and self._kept[-1] in self._pieces[-1].packets[:1])
-
     def _write(self, packet: Held) -> bool:
         """Decodes it to the reel's end without laying it down; false if libopus refuses it."""
         is_written = self._decoder.decode(packet.payload, self.reel.end_address(), room=self.reel.room) > 0
@@ -227,7 +241,7 @@ class Voice:
         return is_written
 
     def _conceal(self, samples: int) -> int:
-        return self._decoder.conceal(self.reel.end_address(), samples=samples)
+        return self._decoder.conceal(self.reel.end_address(), samples=samples, room=self.reel.room)
 
     def _rest(self, timestamp: int) -> None:
         """Up to the next multiple of a frame, so that packets lie on the grid again."""
@@ -279,14 +293,9 @@ class Voice:
     def _look(self) -> None:
         """Judges the frame that is read ahead, so that a first syllable is let in before it plays."""
         stop = min(self.reel.filled, 2 * FRAME)
-        told = self._told_level()
-        self.level_dbov = level_dbov(self.reel.view(stop - FRAME, stop)) if told is None else told
-        was_above = self.level_dbov > self._activity.threshold_dbov
-        self._activity.on_frame(self.level_dbov)
-        if was_above:
+        self.level_dbov = level_dbov(self.reel.view(stop - FRAME, stop))
+        if self.level_dbov > self._activity.threshold_dbov:
             self._leveller.on_speech(self.level_dbov)
-        self._silent_frames = 0 if self._activity.is_active else self._silent_frames + 1
-
-    def _told_level(self) -> float | None:
-        """Of a packet that was not decoded."""
-        return self._kept[-1].level_dbov if self._is_kept_last() else None
+        self._activity.on_frame(self.level_dbov)
+        is_silent = self.is_told and not self._activity.is_active and not self.is_heard
+        self._silent_frames = self._silent_frames + 1 if is_silent else 0

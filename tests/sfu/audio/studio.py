@@ -65,7 +65,7 @@ def decode(payloads: Iterable[bytes | None], *, frame: int = FRAME) -> Samples:
     pieces = [np.zeros(0, np.float32)]
     for payload in payloads:
         if payload is None:
-            written = decoder.conceal(out.ctypes.data, samples=frame)
+            written = decoder.conceal(out.ctypes.data, samples=frame, room=len(out))
         else:
             written = decoder.decode(payload, out.ctypes.data, room=len(out))
         pieces.append(out[:written].copy())
@@ -176,7 +176,7 @@ class Broadcast:
         for _, packet in self.of(ssrc):
             lost = 0 if last is None else (packet.sequence - last.sequence - 1) & 0xFFFF
             for _ in range(lost):
-                written = decoder.conceal(piece.ctypes.data, samples=FRAME)
+                written = decoder.conceal(piece.ctypes.data, samples=FRAME, room=len(piece))
                 out[until : until + written] = piece[:written]
                 until += written
             written = decoder.decode(packet.payload, piece.ctypes.data, room=len(piece))
@@ -222,9 +222,7 @@ def clicks(sound: Samples, *, over: float = 8.0) -> list[int]:
     high = np.diff(sound.astype(np.float64), n=2)
     pieces = len(high) // 48
     energy = np.sum(high[: pieces * 48].reshape(pieces, 48) ** 2, axis=1) + 1e-7
-    found = []
-    for place in range(20, pieces - 20):
-        around = max(np.max(energy[place - 20 : place - 1]), np.max(energy[place + 2 : place + 21]))
-        if energy[place] > over * around:
-            found.append(place * 48)
-    return found
+    highest = np.lib.stride_tricks.sliding_window_view(energy, 19).max(axis=1)
+    places = np.arange(20, pieces - 20)
+    around = np.maximum(highest[places - 20], highest[places + 2])
+    return [int(place) * 48 for place in places[energy[places] > over * around]]

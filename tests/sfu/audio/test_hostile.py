@@ -1,6 +1,5 @@
 """Packets that no encoder makes: they cost their sender its place in the mix, and nobody else anything."""
 
-import functools
 import random
 from collections.abc import Iterator
 
@@ -10,6 +9,7 @@ import pytest
 from sfu.audio import red, rtp
 from sfu.audio.contract import Settings
 from tests.harness.sound import find
+from tests.sfu.audio.hostile import KINDS, Kind
 from tests.sfu.audio.studio import (
     FRAME,
     FRAME_S,
@@ -26,37 +26,7 @@ from tests.sfu.audio.studio import (
 SECONDS = 4.0
 
 
-@functools.cache
-def speech() -> list[bytes]:
-    return encode(voice(3)[48_000:96_000])
-
-
-def random_bytes(chance: random.Random) -> bytes:
-    return chance.randbytes(chance.choice([1, 2, 3, 10, 100, 400, 1275]))
-
-
-def damaged(chance: random.Random) -> bytes:
-    payload = bytearray(chance.choice(speech()))
-    for _ in range(chance.randrange(1, 8)):
-        payload[chance.randrange(len(payload))] = chance.randrange(256)
-    return bytes(payload[: chance.randrange(1, len(payload) + 1)])
-
-
-def lying(chance: random.Random) -> bytes:
-    """A TOC of any kind, a count of frames, sizes and padding that do not add up."""
-    head = bytes([chance.randrange(256) | 3, chance.randrange(256), chance.randrange(256), chance.randrange(256)])
-    return head + chance.randbytes(chance.randrange(200))
-
-
-def loud(chance: random.Random) -> bytes:
-    """Legal packets of all modes whose content is noise."""
-    return bytes([chance.randrange(32) << 3 | chance.choice([0, 4])]) + b"\xff" * chance.randrange(2, 200)
-
-
-KINDS = [random_bytes, damaged, lying, loud]
-
-
-def attack(kind: object, *, seed: int, payload_type: int = 111) -> Iterator[Delivery]:
+def attack(kind: Kind, *, seed: int, payload_type: int = 111) -> Iterator[Delivery]:
     """Fifty packets a second, in order or nearly, some with a timestamp from elsewhere."""
     chance = random.Random(seed)
     for number in range(round(SECONDS / FRAME_S)):
@@ -66,7 +36,7 @@ def attack(kind: object, *, seed: int, payload_type: int = 111) -> Iterator[Deli
             sequence=chance.randrange(1 << 16) if wild else number & 0xFFFF,
             timestamp=chance.randrange(1 << 32) if wild else number * FRAME,
             ssrc=66,
-            payload=kind(chance),  # type: ignore[operator]
+            payload=kind(chance),
             level_dbov=chance.choice([None, -127, -20, 0]),
         )
         yield Delivery(number * FRAME_S + chance.random() * 0.01, rtp.build(packet, is_first=False))
@@ -74,7 +44,7 @@ def attack(kind: object, *, seed: int, payload_type: int = 111) -> Iterator[Deli
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("payload_type", [111, 63])
-def test_an_honest_voice_beside_it_is_heard_all_the_same(kind: object, payload_type: int) -> None:
+def test_an_honest_voice_beside_it_is_heard_all_the_same(kind: Kind, payload_type: int) -> None:
     honest = Speaker(ssrc=1, payloads=encode(voice(0)))
     mixer = make_mixer([honest], Settings(is_levelled=False), programs=2)
     mixer.add_voice(66, is_open=True, red_payload_type=63)

@@ -272,6 +272,15 @@ class TestTrouble:
         # What is still waiting is no more than the longest delay (120 ms) and the frame that is read ahead.
         assert player.played[-1] >= 65_999 - 7
 
+    def test_when_the_mixer_itself_is_held_up_the_delay_stays_bounded(self) -> None:
+        """Packets pile up before a player that stands still for a second; when it goes on, it plays what is new."""
+        deliveries = sent_over(Network(), speak(500))
+        player = Player().run([each for each in deliveries if each.at_s <= 4.0], until_s=4.0)
+        player.run([each for each in deliveries if each.at_s > 4.0], from_s=5.0, until_s=9.0)
+        # The wait of the first seconds (21 ms), and at most two frames.
+        assert player.delays_s[-1] < 0.062
+        assert player.jitter.counts.skipped == pytest.approx(50, abs=3)
+
     def test_packets_that_all_come_later_from_now_on_are_played_later(self) -> None:
         deliveries = sent_over(Network(), speak(500))
         later = [

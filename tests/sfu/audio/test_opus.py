@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sfu.audio import libopus
 from sfu.audio.contract import Sound
-from sfu.audio.opus import LOOKAHEAD, Decoder, Meter, Opus
+from sfu.audio.opus import LOOKAHEAD, MAX_PAYLOAD_BYTES, Decoder, Meter, Opus
 from sfu.errors import StartError
 from tests.sfu.audio import studio
 
@@ -94,9 +94,9 @@ class TestLoss:
                 for payload in payloads[:lost]:
                     decoder.decode(payload, out.ctypes.data, room=FRAME)
                 if is_recovered:
-                    decoder.recover(payloads[lost + 1], out.ctypes.data, samples=FRAME)
+                    decoder.recover(payloads[lost + 1], out.ctypes.data, samples=FRAME, room=len(out))
                 else:
-                    decoder.conceal(out.ctypes.data, samples=FRAME)
+                    decoder.conceal(out.ctypes.data, samples=FRAME, room=len(out))
                 errors.append(rms(out - whole[lost * FRAME : (lost + 1) * FRAME]))
         assert np.median(recovered) < 0.7 * np.median(concealed)
 
@@ -121,5 +121,15 @@ class TestStrangers:
         for payload in payloads:
             written = decoder.decode(payload, out.ctypes.data, room=5760)
             assert 0 <= written <= 5760
-            decoder.recover(payload, out.ctypes.data, samples=960)
+            decoder.recover(payload, out.ctypes.data, samples=960, room=5760)
         assert (out[5760 * channels :] == 7.0).all()
+
+    def test_what_has_no_room_is_refused_before_libopus_sees_it(self) -> None:
+        decoder, out = studio.opus().make_decoder(1), np.full(960, 7.0, np.float32)
+        following = studio.encode(studio.voice(0)[48_000:52_800])[-1]
+        assert decoder.conceal(out.ctypes.data, samples=960, room=959) == 0
+        assert decoder.recover(following, out.ctypes.data, samples=960, room=959) == 0
+        assert decoder.recover(b"", out.ctypes.data, samples=960, room=960) == 0
+        assert decoder.decode(b"", out.ctypes.data, room=960) == 0
+        assert decoder.decode(bytes(MAX_PAYLOAD_BYTES + 1), out.ctypes.data, room=960) == 0
+        assert (out == 7.0).all()
