@@ -10,6 +10,7 @@ import pytest
 from sfu.audio import red, rtp
 from sfu.audio.contract import Settings, Sound
 from sfu.audio.mixer import Mixer
+from sfu.audio.voice import KEPT
 from tests.harness.sound import find
 from tests.sfu.audio import studio
 from tests.sfu.audio.studio import (
@@ -326,6 +327,41 @@ class TestSilence:
         loud = speaker(1, silence(10.0))
         run(make_mixer([loud]), deliver(loud), seconds=10.0)
         assert idle_s < 0.5 * (meter.decode_s - before_s - idle_s)
+
+    def test_its_packets_are_counted_all_the_same(self) -> None:
+        sound = speaker(1, silence(10.0), levels_dbov=[-127] * 500)
+        mixer = make_mixer([sound])
+        run(mixer, deliver(sound), seconds=10.1)
+        # But for those that are kept, in case that a word comes.
+        assert 500 - KEPT <= mixer.totals().packets_in <= 500
+
+    def test_it_is_heard_again_after_half_a_day(self) -> None:
+        """Timestamps wrap after 24.9 h, so that more than half of that looks like the past."""
+        hours_s = 13 * 3600.0
+        first = speaker(1, silence(4.0), levels_dbov=[-127] * 200)
+        timestamp = (first.timestamp + round(hours_s) * RATE_HZ) & 0xFFFFFFFF
+        levels = [-127] * 50 + [-25] * 300
+        again = speaker(
+            1,
+            np.concatenate([silence(1.0), voice(0)])[: 350 * FRAME],
+            levels_dbov=levels,
+            starts_s=hours_s,
+            timestamp=timestamp,
+            sequence=first.sequence + 30_000,
+        )
+        mixer = make_mixer([first])
+        run(mixer, deliver(first), seconds=4.0)
+        heard = run(mixer, deliver(again), seconds=7.0, phase_s=hours_s)
+        assert set(payloads(heard)[5:200]) <= set(again.payloads)
+        assert mixer.totals().lost == mixer.totals().concealed_samples == 0
+
+    def test_it_wakes_when_its_packets_no_longer_tell_a_level(self) -> None:
+        sound = np.concatenate([silence(4.0), voice(0)])
+        told = speaker(1, silence(4.0), levels_dbov=[-127] * 200)
+        untold = speaker(1, voice(0), starts_s=4.0, sequence=told.sequence + 200, timestamp=0xFFFFF000 + 200 * FRAME)
+        mixer = make_mixer([told])
+        heard = run(mixer, deliver(told, untold), seconds=7.0).listen(seconds=7.0)
+        assert find(sound[5 * RATE_HZ : 6 * RATE_HZ].astype(float), heard.astype(float))[1] > 0.9
 
     def test_its_first_syllable_is_whole(self) -> None:
         sound = np.concatenate([silence(4.0), voice(0)[24_000:]])
