@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Route, expect, sync_playwright
 
 from tests.conftest import MISSING
 from tests.page.double import Double
@@ -85,13 +85,22 @@ def open_page(browser: Browser, double: Double) -> Iterator[OpenPage]:
     faults: list[str] = []
     with ExitStack() as stack:
 
-        def start(fragment: str = "", *, wait: str | None = None, on: Browser | None = None, **context: Any) -> Page:
+        def start(
+            fragment: str = "",
+            *,
+            wait: str | None = None,
+            on: Browser | None = None,
+            route: tuple[str, Callable[[Route], None]] | None = None,
+            **context: Any,
+        ) -> Page:
             profile = (on or browser).new_context(
                 **{"viewport": {"width": 1280, "height": 800}, "locale": "en-GB"} | context
             )
             stack.callback(profile.close)
             page = profile.new_page()
             watch(page, faults)
+            if route:
+                page.route(*route)
             page.add_init_script(path=PEER_DOUBLE)
             page.add_init_script(FIRST_VISIT)
             page.goto(f"{double.url}/#{fragment}" if fragment else double.url)

@@ -42,10 +42,13 @@ def person(identity: str, role: str = "speaker", **more: object) -> Json:
         "name": identity.replace("-", " ").title(),
         "role": role,
         "is_muted": False,
+        "is_self_muted": False,
         "is_speaking": False,
         "is_connected": True,
         "level_dbov": -127,
         "has_raised_hand": False,
+        "hand_raised_at": None,
+        "is_invited": False,
         "joined_at": MOMENT,
     }
     return {**known, **more}
@@ -62,19 +65,38 @@ class Scene:
     audience: list[Json] = field(default_factory=list)
     listeners: int = 0
     created_at: str = MOMENT
+    more: Json = field(default_factory=dict)
+    """What of the resource is otherwise than usual."""
+    may_speak: bool = False
+    links: list[Json] = field(default_factory=list)
+    blocks: list[Json] = field(default_factory=list)
 
     def resource(self) -> Json:
         on_stage = sum(one["role"] != "listener" for one in self.people.values())
         return {
             "id": self.id,
             "title": self.title,
+            "description": "",
             "state": "live",
             "audience": "forward",
+            "speak": "invited",
+            "entry": "open",
             "host": self.host,
+            "host_name": self.host.replace("-", " ").title(),
             "created_at": self.created_at,
+            "starts_at": None,
+            "started_at": self.created_at,
+            "end_reason": None,
             "max_speakers": 10,
             "counts": {"speakers": on_stage, "listeners": self.listeners},
+            **self.more,
         }
+
+    def card(self) -> Json:
+        """As a list of spaces shows it."""
+        stage = [one for one in self.people.values() if one["role"] != "listener"]
+        shown = [{key: one[key] for key in ("identity", "name", "is_speaking")} for one in stage[:5]]
+        return {**self.resource(), "on_stage": shown}
 
     def add(self, *people: Json) -> None:
         self.people.update((one["identity"], one) for one in people)
@@ -182,12 +204,19 @@ class Double:
 
     def _snapshot(self, space: str, identity: str) -> Json:
         scene = self.scenes[space]
-        you = scene.people.get(identity, {"identity": identity, "role": "listener", "is_muted": False})
+        you = scene.people.get(identity) or person(identity, "listener")
         people = [one for one in scene.people.values() if one["role"] != "listener" or one["has_raised_hand"]]
         data = {
             "space": scene.resource(),
             "participants": people,
-            "you": {key: you[key] for key in ("identity", "role", "is_muted")},
+            "you": {
+                **{key: you[key] for key in ("identity", "role", "is_muted", "is_self_muted", "is_invited")},
+                "may_speak": scene.may_speak,
+                "blocked_on_stage": [],
+            },
+            "links": scene.links,
+            "captions": [],
+            "epoch": "evening",
         }
         return self._envelope("snapshot", data)
 
@@ -199,6 +228,8 @@ class Double:
                 for path, methods, answer in (
                     ("/dev/tokens", ["POST"], self._token),
                     ("/v1/spaces", ["GET", "POST"], self._spaces),
+                    ("/v1/spaces/{space}", ["GET"], self._space),
+                    ("/v1/spaces/{space}/blocks", ["GET"], self._blocks),
                     ("/v1/spaces/{space}/events", ["GET"], self._events),
                     ("/v1/spaces/{space}/participants", ["GET"], self._participants),
                     ("/v1/spaces/{space}/sessions", ["POST"], self._session),
@@ -235,13 +266,29 @@ class Double:
 
     async def _spaces(self, request: Request) -> Response:
         if request.method == "GET":
-            return JSONResponse({"spaces": [scene.resource() for scene in self.scenes.values()]})
+            wanted = {"live": "live", "upcoming": "scheduled"}[request.query_params["state"]]
+            cards = [scene.card() for scene in self.scenes.values()]
+            return JSONResponse({"spaces": [card for card in cards if card["state"] == wanted], "next": None})
         wish = await request.json()
         identity = _identity(request.headers)
         scene = Scene(id=wish["id"], title=wish["title"], host=identity)
+        if "starts_at" in wish:
+            scene.more = {
+                "state": "scheduled",
+                "starts_at": wish["starts_at"],
+                "started_at": None,
+                "speak": wish["speak"],
+            }
+            self.refuse("POST", f"^/whep/{scene.id}$", status=409, code="not_started", starts_at=wish["starts_at"])
         scene.add(person(identity, "host"))
         self.scenes[scene.id] = scene
         return JSONResponse(scene.resource(), 201)
+
+    async def _space(self, request: Request) -> Response:
+        return JSONResponse(self.scenes[request.path_params["space"]].resource())
+
+    async def _blocks(self, request: Request) -> Response:
+        return JSONResponse({"blocks": self.scenes[request.path_params["space"]].blocks})
 
     async def _participants(self, request: Request) -> Response:
         scene = self.scenes[request.path_params["space"]]
@@ -263,6 +310,9 @@ class Double:
         offered = websocket.scope["subprotocols"]
         space = websocket.path_params["space"]
         identity = _identity({"authorization": f"Bearer {offered[1].removeprefix('palco.token.')}"})
+        with self._called:
+            self.calls.append(Call("WS", f"{websocket.url.path}?{websocket.url.query}", "", identity))
+            self._called.notify_all()
         is_refused = any(re.search(one.pattern, websocket.url.path) for one in self._refusals if one.method == "GET")
         if not self.has_websocket or is_refused or space not in self.scenes:
             return await websocket.close()

@@ -44,7 +44,28 @@
     return loudest;
   };
 
+  /** What the loudest slot's decoder counted so far. */
+  const counted = async () => {
+    const reports = await Promise.all(peers.filter(({ connectionState }) => connectionState === "connected").map((peer) => peer.getStats()));
+    const slots = reports.flatMap((report) => [...report.values()]).filter(({ type }) => type === "inbound-rtp");
+    slots.sort((a, b) => b.totalAudioEnergy - a.totalAudioEnergy);
+    return slots[0] ?? { totalAudioEnergy: 0, totalSamplesDuration: 0, totalSamplesReceived: 0, concealedSamples: 0, silentConcealedSamples: 0 };
+  };
+
   window.ear = {
+    /** After so many seconds of sound: its mean square, and the share of it that had to be invented. */
+    decodes: async (seconds) => {
+      const before = await counted();
+      for (;;) {
+        await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+        const now = await counted();
+        const since = (field) => now[field] - before[field];
+        const duration_s = since("totalSamplesDuration");
+        if (duration_s < seconds) continue;
+        const invented = since("concealedSamples") - since("silentConcealedSamples");
+        return { mean_square: since("totalAudioEnergy") / duration_s, concealed: invented / since("totalSamplesReceived") };
+      }
+    },
     /** Resolves once `hz` is heard. */
     hears: async (hz) => {
       while ((await level(hz)) < FLOOR_DB + 15);

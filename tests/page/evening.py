@@ -41,12 +41,16 @@ def as_host(open_page: OpenPage, **more: object) -> Page:
     return page
 
 
-def go_on_stage(page: Page) -> None:
-    """Through the green room, where the meter runs once the microphone is on."""
+OPEN = '[data-control="main"][data-state="open"]'
+
+
+def go_on_stage(page: Page, *, wait: str | None = OPEN) -> None:
+    """Through the green room, where the meter runs once the microphone is on; `wait` shows that we are there."""
     page.get_by_role("button", name="Turn on microphone").click()
-    page.get_by_role("button", name="Go on stage").click()
+    page.locator("dialog").get_by_role("button", name="Go on stage").click()
     page.locator("dialog.greenroom").wait_for(state="detached")
-    page.locator('[data-control="main"][data-state="open"]').wait_for()
+    if wait:
+        page.locator(wait).wait_for()
 
 
 def connected(page: Page, *, peers: int = 1) -> None:

@@ -1,8 +1,13 @@
-// Firefox on the page, over WebDriver BiDi: `node firefox.mjs EXECUTABLE ADDRESS VOICES`, with the driver of
-// tests/interop. Prints one JSON line once so many slots carry a voice: the names on the stage, how often the microphone
-// was asked for, and what the page threw. By statistics: without a sound card Firefox starts no AudioContext to look at
-// frequencies with, while the energy of what it decodes is counted all the same.
+// Firefox on the page, over WebDriver BiDi, with the driver of tests/interop:
+//
+//     node firefox.mjs hear EXECUTABLE ADDRESS VOICES     ends once so many slots carry a voice
+//     node firefox.mjs speak EXECUTABLE ADDRESS TONE_HZ   goes on stage with a fake microphone; ends with its stdin
+//
+// Each prints one JSON line: the names on the stage, how often the microphone was asked for, and what the page threw.
+// Hearing goes by statistics: without a sound card Firefox starts no AudioContext to look at frequencies with, while the
+// energy of what it decodes is counted all the same.
 
+import { once } from "node:events";
 import { createRequire } from "node:module";
 
 const require = createRequire(new URL("../interop/package.json", import.meta.url));
@@ -14,7 +19,7 @@ const LOOK_MS = 500;
 /** A tone at a tenth of full scale has a mean square of 0.005: half of that in one look is no noise. */
 const VOICE_ENERGY = 0.005 * (LOOK_MS / 1000) * 0.5;
 
-const [, , executablePath, address, voices] = process.argv;
+const [, , mode, executablePath, address, number] = process.argv;
 const browser = await puppeteer.launch({
   browser: "firefox",
   executablePath,
@@ -27,6 +32,13 @@ const browser = await puppeteer.launch({
     "media.autoplay.default": 0,
     "media.autoplay.blocking_policy": 0,
     "intl.accept_languages": "en-GB",
+    ...(mode === "speak" && {
+      "media.navigator.streams.fake": true,
+      "media.navigator.permission.disabled": true,
+      "media.navigator.audio.fake_frequency": Number(number),
+      // Web Audio, which the meter runs on, needs the clock of a sound card; a test machine has none.
+      "media.cubeb.force_mock_context": true,
+    }),
   },
 });
 
@@ -62,20 +74,37 @@ async function countVoices(least) {
   return count;
 }
 
+async function hear(page) {
+  await page.waitForSelector(".tile", { timeout: WITHIN_MS });
+  const deadline = performance.now() + WITHIN_MS;
+  while ((await page.evaluate(countVoices, VOICE_ENERGY)) < Number(number)) {
+    if (performance.now() > deadline) throw new Error(`fewer than ${number} voices were heard`);
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+  }
+}
+
+/** Through the green room as a person goes: turn on, look at the meter, step up. */
+async function speak(page) {
+  const step = async (text) => {
+    const button = await page.waitForSelector(`dialog.greenroom ::-p-text(${text})`, { timeout: WITHIN_MS });
+    await button.click();
+  };
+  await step("Turn on microphone");
+  await page.waitForFunction(() => Number(getComputedStyle(document.querySelector(".meter")).getPropertyValue("--level")) > 0, { timeout: WITHIN_MS });
+  await step("Go on stage");
+  await page.waitForSelector('[data-control="main"][data-state="open"]', { timeout: WITHIN_MS });
+}
+
 try {
   const page = await browser.newPage();
   const faults = [];
   page.on("pageerror", (error) => faults.push(String(error)));
   await page.evaluateOnNewDocument(observe);
   await page.goto(address);
-  await page.waitForSelector(".tile", { timeout: WITHIN_MS });
-  const deadline = performance.now() + WITHIN_MS;
-  while ((await page.evaluate(countVoices, VOICE_ENERGY)) < Number(voices)) {
-    if (performance.now() > deadline) throw new Error(`fewer than ${voices} voices were heard`);
-    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
-  }
+  await { hear, speak }[mode](page);
   const names = await page.$$eval(".tile-name", (tiles) => tiles.map(({ textContent }) => textContent));
   console.log(JSON.stringify({ names, asked: await page.evaluate(() => window.observed.asked), faults }));
+  if (mode === "speak") await once(process.stdin.resume(), "end");
 } finally {
   await browser.close();
 }

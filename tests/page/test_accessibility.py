@@ -1,16 +1,16 @@
 """axe finds nothing on any screen, in either theme, on a desktop or a phone. Against the scripted double."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.conftest import MISSING
-from tests.page.conftest import OpenPage
+from tests.page.conftest import Launch, OpenPage
 from tests.page.double import Double, person
-from tests.page.evening import as_host, as_listener, as_speaker, evening
+from tests.page.evening import as_host, as_listener, evening
+from tests.page.test_files import screens
+from tests.page.views import VIEWS, View, tap_to_hear
 
 pytestmark = pytest.mark.live
 
@@ -20,92 +20,52 @@ DESKTOP = {"width": 1280, "height": 800}
 PHONE = {"width": 390, "height": 844}
 
 
-def lobby(double: Double, open_page: OpenPage, **context: Any) -> Page:
-    return open_page(wait=".card", **context)
-
-
-def audience(double: Double, open_page: OpenPage, **context: Any) -> Page:
-    page = as_listener(open_page, **context)
-    double.publish("speakers.changed", {"speakers": [{"identity": "ines-carvalho", "level_dbov": -20}]})
-    expect(page.locator(".tile.speaking")).to_have_count(1)
-    return page
-
-
-def greenroom(double: Double, open_page: OpenPage, **context: Any) -> Page:
-    page = as_speaker(open_page, **context)
-    page.get_by_role("button", name="Turn on microphone").click()
-    expect(page.get_by_role("button", name="Go on stage")).to_be_enabled()
-    return page
-
-
-def hosting(double: Double, open_page: OpenPage, **context: Any) -> Page:
-    page = as_host(open_page, **context)
-    double.publish("participant.changed", person("noor-rahman", "listener", has_raised_hand=True))
-    expect(page.locator(".notices")).to_contain_text("Noor Rahman would like to speak")
-    return page
-
-
-def people(double: Double, open_page: OpenPage, **context: Any) -> Page:
-    page = as_host(open_page, **context)
-    page.get_by_role("button", name="People").click()
-    return page
-
-
-def one_person(double: Double, open_page: OpenPage, **context: Any) -> Page:
-    page = as_host(open_page, **context)
-    page.get_by_role("button", name="Ines Carvalho").click()
-    return page
-
-
-def settings(double: Double, open_page: OpenPage, **context: Any) -> Page:
-    page = as_host(open_page, **context)
-    page.get_by_role("button", name="Settings").click()
-    page.get_by_text("Statistics").click()
-    return page
-
-
-def sharing(double: Double, open_page: OpenPage, **context: Any) -> Page:
-    page = as_listener(open_page, **context)
-    page.get_by_role("button", name="Share").click()
-    return page
-
-
-def trouble(double: Double, open_page: OpenPage, **context: Any) -> Page:
-    double.refuse("POST", "^/whep/", status=403, code="removed")
-    return as_listener(open_page, wait=".screen", **context)
-
-
-SCREENS: list[Callable[..., Page]] = [
-    lobby,
-    audience,
-    greenroom,
-    hosting,
-    people,
-    one_person,
-    settings,
-    sharing,
-    trouble,
-]
-
-
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
 @pytest.mark.parametrize("theme", ["dark", "light"])
-@pytest.mark.parametrize("screen", SCREENS, ids=lambda screen: screen.__name__)
+@pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.__name__)
 def test_axe_finds_nothing(
-    screen: Callable[..., Page], theme: str, viewport: dict[str, int], double: Double, open_page: OpenPage
+    view: View, theme: str, viewport: dict[str, int], double: Double, open_page: OpenPage
 ) -> None:
+    evening(double)
+    assert violations(view(double, open_page, color_scheme=theme, viewport=viewport, reduced_motion="reduce")) == []
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_axe_finds_nothing_where_a_touch_is_awaited(
+    theme: str, double: Double, open_page: OpenPage, launch: Launch
+) -> None:
+    evening(double)
+    page = tap_to_hear(double, open_page, launch, color_scheme=theme, reduced_motion="reduce")
+    assert violations(page) == []
+
+
+@pytest.mark.parametrize("name", sorted(screens()))
+def test_axe_finds_nothing_on_screens_of_trouble(name: str, double: Double, open_page: OpenPage) -> None:
+    """They differ in words and drawing; the look of one is examined above in all themes and sizes."""
+    page = open_page(wait=".lobby")
+    page.evaluate(
+        """async (name) => {
+          const modules = new URL(".", document.querySelector("script[type=module]").src);
+          const { screen } = await import(new URL("../views/screens.js", modules));
+          const ways = { lobby() {}, retry() {}, return() {} };
+          document.querySelector("#app").replaceChildren(screen(name, { ways }));
+        }""",
+        name,
+    )
+    expect(page.locator(f'[data-screen="{name}"] h1')).to_be_focused()
+    assert violations(page) == []
+
+
+def violations(page: Page) -> list[str]:
     if not AXE.exists():
         pytest.skip(f"{MISSING}: axe is not installed: npm ci --prefix tests/interop")
-    evening(double)
-    page = screen(double, open_page, color_scheme=theme, viewport=viewport, reduced_motion="reduce")
     page.evaluate(AXE.read_text())
     found = page.evaluate(f"axe.run(document, {{runOnly: {STANDARDS}}})")
-    told = [
+    return [
         f"{one['id']}: {node['html'][:160]} — {node['failureSummary']}"
         for one in found["violations"]
         for node in one["nodes"]
     ]
-    assert told == []
 
 
 def test_everything_is_reached_by_keyboard_in_reading_order(double: Double, open_page: OpenPage) -> None:
@@ -148,3 +108,25 @@ def test_the_stage_is_quiet_to_a_screen_reader(double: Double, open_page: OpenPa
     live = page.locator("[aria-live]:not([aria-live=off]), [role=status], [role=alert], [role=log]")
     for region in live.all():
         assert region.locator(".tile, .house-count, .space-time").count() == 0
+
+
+def test_the_focus_stays_beside_what_went(double: Double, open_page: OpenPage) -> None:
+    """Answering one hand leads to the next, not back to the top of the document."""
+    scene = evening(double)
+    scene.add(person("noor-rahman", "listener", has_raised_hand=True))
+    page = as_host(open_page)
+    page.get_by_role("button", name="People").click()
+    page.get_by_role("button", name="Bring on stage Giulia Ferri").click()
+    double.publish("participant.changed", person("giulia-ferri"))
+    expect(page.get_by_role("button", name="Not now: Noor Rahman")).to_be_focused()
+
+
+def test_the_focus_survives_a_change_of_role(double: Double, open_page: OpenPage) -> None:
+    evening(double)
+    page = as_listener(open_page)
+    page.get_by_role("button", name="Ask to speak").focus()
+    double.publish("you.changed", {"identity": "leo-blanc", "role": "speaker", "is_muted": False})
+    page.get_by_role("button", name="Not now").click()
+    expect(page.get_by_role("button", name="Turn on")).to_be_focused()
+    double.publish("you.changed", {"identity": "leo-blanc", "role": "listener", "is_muted": False})
+    expect(page.get_by_role("button", name="Ask to speak")).to_be_focused()

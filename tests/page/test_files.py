@@ -1,6 +1,5 @@
 """What holds for the page's files without opening them in a browser."""
 
-import gzip
 import json
 import re
 import subprocess
@@ -17,7 +16,6 @@ NODE = compute_driver_executable()[0]
 
 MODULES = sorted(ROOT.rglob("*.js"))
 LANGUAGES = sorted((ROOT / "messages").glob("*.json"))
-BUDGET_BYTES = 150_000
 
 IMPORT = re.compile(r'^(?:import|export) [^"=]* from "([^"]+)";$', re.MULTILINE)
 
@@ -55,6 +53,19 @@ def test_the_client_module_depends_on_nothing_of_the_page() -> None:
     sdk = {ROOT / "palco.js", *(ROOT / "sdk").glob("*.js")}
     outward = {name(module): name(target) for module in sdk for target in imports_of(module) if target not in sdk}
     assert outward == {}
+
+
+def test_the_readme_speaks_of_what_there_is() -> None:
+    readme = (ROOT / "README.md").read_text()
+    client = (ROOT / "sdk" / "space.js").read_text()
+    exported = set(re.findall(r"\w+", " ".join(re.findall(r"export \{([^}]*)\}", (ROOT / "palco.js").read_text()))))
+    called = set(re.findall(r"\bspace\.(\w+)\(", readme)) - {"addEventListener"}
+    missing = {method for method in called if not re.search(rf"^  (?:async )?{method}\(", client, re.MULTILINE)}
+    assert missing == set()
+    for imported in re.findall(r"import \{([^}]*)\} from", readme):
+        assert set(re.findall(r"\w+", imported)) <= exported
+    parts = readme.partition("## The parts")[2]
+    assert set(re.findall(r"`(\w+)`", " ".join(re.findall(r"^\| (`[^|]*) \|", parts, re.MULTILINE)))) <= exported
 
 
 def test_every_module_is_reached_and_preloaded() -> None:
@@ -127,13 +138,24 @@ def test_every_text_that_a_module_asks_for_exists() -> None:
         assert asked | plurals <= known, module
 
 
+def screens() -> set[str]:
+    """The names of the screens of trouble."""
+    return set(re.findall(r"^  (\w+): \{ icon", (ROOT / "app" / "problems.js").read_text(), re.MULTILINE))
+
+
+def test_every_refusal_leads_to_a_screen_that_exists() -> None:
+    problems = (ROOT / "app" / "problems.js").read_text()
+    led_to = set(re.findall(r'^  \w+: "(\w+)",$', problems, re.MULTILINE))
+    led_to |= set(re.findall(r'\d+: "(\w+)"', problems))
+    assert led_to <= screens()
+
+
 def test_every_screen_has_its_words() -> None:
     problems = (ROOT / "app" / "problems.js").read_text()
-    screens = set(re.findall(r"^  (\w+): \{ icon", problems, re.MULTILINE))
     ways = {way for found in re.findall(r"ways: \[([^\]]*)\]", problems) for way in re.findall(r'"(\w+)"', found)}
     for path in LANGUAGES:
         known = set(messages(path))
-        assert {f"screen.{screen}.{part}" for screen in screens for part in ("title", "text")} <= known
+        assert {f"screen.{screen}.{part}" for screen in screens() for part in ("title", "text")} <= known
         assert {f"way.{way}" for way in ways} <= known
 
 
@@ -142,11 +164,3 @@ def test_every_drawing_that_is_asked_for_exists() -> None:
     pattern = re.compile(r'(?:\bicon\(|drawing: |icon: )"([\w-]+)"')
     asked = {found for module in MODULES for found in pattern.findall(module.read_text())}
     assert asked <= drawn
-
-
-def test_the_first_load_keeps_its_budget() -> None:
-    """150 kB compressed; every file alone, as HTTP sends them, with the larger of the languages."""
-    languages = {path: len(gzip.compress(path.read_bytes())) for path in LANGUAGES}
-    rest = [path for path in ROOT.rglob("*") if path.is_file() and path not in languages]
-    total = sum(len(gzip.compress(path.read_bytes())) for path in rest) + max(languages.values())
-    assert total <= BUDGET_BYTES

@@ -1,12 +1,14 @@
 """palco.js alone, as an application would use it, against the real server: no part of the page takes part."""
 
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 
 import httpx2
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
+from signalling.web.page import ROOT
 from tests.harness.processes import Palco
 from tests.harness.room import CREATOR, SPEAKER, mint
 from tests.page.conftest import Launch
@@ -93,3 +95,22 @@ def test_a_closed_session_is_gone_from_the_server(page: Page) -> None:
       }
     }""")
     assert code == "unknown_session"
+
+
+ELSEWHERE = "http://localhost:8999/"
+"""An application's own page: nothing listens there, the browser's requests to it are answered by the test."""
+
+
+def test_the_readmes_first_example_hears_a_voice_from_another_origin(page: Page, palco: Palco) -> None:
+    """As it stands there, with the server's real address and a token."""
+    speak_and_listen(page)
+    example = re.search(r"```html\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert example
+    token = mint(palco, "reader", SPACE, canSubscribe=True)
+    html = example[1].replace("https://palco.example", palco.url).replace("token })", f"token: {token!r} }})")
+    reader = page.context.new_page()
+    reader.add_init_script(path=EAR)
+    reader.route(f"{ELSEWHERE}**", lambda route: route.fulfill(body=f"<!doctype html>{html}", content_type="text/html"))
+    reader.goto(ELSEWHERE)
+    expect(reader.locator("#stage li")).to_have_text(["Sam"])
+    assert hears(reader, HOST_HZ)

@@ -8,6 +8,7 @@ from playwright.sync_api import Page, expect
 from tests.page.conftest import OpenPage
 from tests.page.double import Double, person, token
 from tests.page.evening import SPACE, as_host, as_listener, as_speaker, connected, evening, go_on_stage
+from tests.page.views import LINKS
 
 pytestmark = pytest.mark.live
 
@@ -106,6 +107,84 @@ class TestListening:
         double.wait_for("POST", "^/whep/")
         connected(page)
 
+    def test_a_new_stream_of_events_names_the_last_one_that_was_seen(self, double: Double, open_page: OpenPage) -> None:
+        evening(double)
+        page = as_listener(open_page)
+        double.publish("counts", {"speakers": 4, "listeners": 5})
+        expect(page.locator(".house-count")).to_have_text("5 listening")
+        double.hang_up()
+        assert double.wait_for("WS", r"/ws\?after=evening-\d+$").identity == "leo-blanc"
+
+    def test_captions_stand_over_the_footlights_and_can_be_switched_off(
+        self, double: Double, open_page: OpenPage
+    ) -> None:
+        evening(double)
+        page = as_listener(open_page)
+        said = {"identity": "ines-carvalho", "language": "en"}
+        double.publish("caption", {**said, "text": "Good eve", "is_final": False})
+        expect(page.get_by_role("log", name="Captions")).to_have_text("Ines CarvalhoGood eve")
+        double.publish("caption", {**said, "text": "Good evening.", "is_final": True})
+        expect(page.get_by_role("log", name="Captions")).to_have_text("Ines CarvalhoGood evening.")
+        page.get_by_role("button", name="Captions", pressed=True).click()
+        expect(page.locator(".surtitles")).to_be_hidden()
+        double.publish("caption", {**said, "text": "And good night.", "is_final": True})
+        page.get_by_role("button", name="Captions", pressed=False).click()
+        expect(page.get_by_role("log", name="Captions")).to_contain_text("And good night.")
+
+    def test_pinned_links_open_elsewhere_and_tell_nothing(self, double: Double, open_page: OpenPage) -> None:
+        evening(double)
+        page = as_listener(open_page)
+        double.publish("links.changed", {"links": LINKS})
+        link = page.get_by_role("link", name="The night timetable")
+        expect(link).to_have_attribute("href", "https://timetable.example/night")
+        expect(link).to_have_attribute("rel", "noopener noreferrer nofollow")
+        expect(link).to_have_attribute("target", "_blank")
+
+    def test_a_link_that_is_no_web_address_leads_nowhere(self, double: Double, open_page: OpenPage) -> None:
+        evening(double)
+        page = as_listener(open_page)
+        double.publish("links.changed", {"links": [{**LINKS[0], "url": "javascript:alert(1)"}]})
+        expect(page.locator(".links-first")).to_have_text("The night timetable")
+        assert page.locator(".links-first").get_attribute("href") is None
+
+    def test_a_declined_hand_is_told_kindly(self, double: Double, open_page: OpenPage) -> None:
+        evening(double)
+        page = as_listener(open_page)
+        double.publish("you.hand_declined", {})
+        expect(page.locator(".notices")).to_contain_text("Not this time")
+
+    def test_an_open_stage_is_one_click_away(self, double: Double, open_page: OpenPage) -> None:
+        evening(double).may_speak = True
+        page = as_listener(open_page)
+        page.get_by_role("button", name="Go on stage").click()
+        go_on_stage(page, wait=None)
+        double.wait_for("POST", "^/v1/spaces/night-trains/stage$")
+        double.wait_for("POST", "/sessions$")
+
+    def test_the_host_dropping_out_is_told_with_the_time_that_is_left(
+        self, double: Double, open_page: OpenPage
+    ) -> None:
+        evening(double)
+        page = as_listener(open_page, timezone_id="UTC")
+        double.publish("space.host_gone", {"ends_at": "2026-11-01T19:05:00Z"})
+        expect(page.locator(".notices")).to_contain_text("Without them the space ends at 19:05")
+        double.publish("space.host_back", {})
+        expect(page.locator(".notices")).to_contain_text("The host is back")
+
+    def test_a_server_that_goes_is_left_only_when_another_session_stands(
+        self, double: Double, open_page: OpenPage
+    ) -> None:
+        evening(double)
+        page = as_listener(open_page)
+        connected(page)
+        double.calls.clear()
+        double.publish("server.draining", {"ends_at": "2026-11-01T19:05:00Z", "reconnect_after_s": 0})
+        expect(page.locator(".notices")).to_contain_text("You will be reconnected")
+        double.wait_for("DELETE", "^/whep/")
+        methods = [call.method for call in double.calls if call.path.startswith("/whep/")]
+        assert methods == ["POST", "DELETE"]
+        connected(page)
+
     def test_leaving_ends_the_session(self, double: Double, open_page: OpenPage) -> None:
         evening(double)
         page = as_listener(open_page)
@@ -130,7 +209,7 @@ class TestSpeaking:
         page = as_speaker(open_page)
         page.get_by_role("button", name="Turn on microphone").click()
         page.evaluate("peerDouble.path = 'waiting'")
-        page.get_by_role("button", name="Go on stage").click()
+        page.locator("dialog").get_by_role("button", name="Go on stage").click()
         double.wait_for("POST", "/sessions$")
         double.publish("participant.joined", person("ines-carvalho"))
         expect(page.locator(".tile-name", has_text="Ines Carvalho (you)")).to_be_visible()
@@ -143,7 +222,7 @@ class TestSpeaking:
         page = as_speaker(open_page)
         page.get_by_role("button", name="Turn on microphone").click()
         page.get_by_label("Start with the microphone on").uncheck()
-        page.get_by_role("button", name="Go on stage").click()
+        page.locator("dialog").get_by_role("button", name="Go on stage").click()
         expect(page.get_by_role("button", name="Unmute")).to_be_visible()
         assert page.evaluate("peerDouble.sent().enabled") is False
 
@@ -180,6 +259,69 @@ class TestSpeaking:
         expect(page.locator(".notices")).to_contain_text("Only a host can let you speak again")
         assert page.evaluate("peerDouble.sent().enabled") is False
 
+    def test_the_others_are_told_of_ones_own_mute(self, double: Double, open_page: OpenPage) -> None:
+        evening(double)
+        page = as_host(open_page)
+        double.wait_for("DELETE", "/self-mute$")
+        page.get_by_role("button", name="Mute", exact=True).click()
+        double.wait_for("POST", "/self-mute$")
+
+    def test_a_gate_that_does_not_open_leaves_the_microphone_off(self, double: Double, open_page: OpenPage) -> None:
+        evening(double)
+        page = as_host(open_page)
+        page.get_by_role("button", name="Mute", exact=True).click()
+        double.wait_for("POST", "/self-mute$")
+        double.refuse("DELETE", "/self-mute$", status=409, code="muted_by_host")
+        page.get_by_role("button", name="Unmute").click()
+        expect(page.locator(".notices")).to_contain_text("Only a host can let you speak again")
+        expect(page.locator('[data-control="main"][data-state="closed"]')).to_be_visible()
+
+    def test_whoever_mutes_himself_elsewhere_is_muted_here(self, double: Double, open_page: OpenPage) -> None:
+        evening(double)
+        page = as_host(open_page)
+        double.wait_for("DELETE", "/self-mute$")
+        page.evaluate("new Promise(requestAnimationFrame)")  # the answer has come, too
+        told = {"identity": "ada-moretti", "role": "host", "is_muted": False, "is_self_muted": True}
+        double.publish("you.changed", told)
+        expect(page.locator('[data-control="main"][data-state="closed"]')).to_be_visible()
+        assert page.evaluate("peerDouble.sent().enabled") is False
+
+    def test_an_invitation_can_be_declined(self, double: Double, open_page: OpenPage) -> None:
+        evening(double)
+        page = as_listener(open_page)
+        double.publish("you.invited", {"role": "speaker"})
+        page.get_by_role("button", name="No, thank you").click()
+        double.wait_for("POST", "/participants/leo-blanc/decline$")
+
+    def test_accepting_an_invitation_leads_on_stage(self, double: Double, open_page: OpenPage) -> None:
+        evening(double)
+        page = as_listener(open_page)
+        double.publish("you.invited", {"role": "speaker"})
+        go_on_stage(page, wait=None)
+        double.wait_for("POST", "/participants/leo-blanc/accept$")
+        double.wait_for("POST", "/sessions$")
+
+    def test_a_speaker_steps_down_by_himself(self, double: Double, open_page: OpenPage) -> None:
+        evening(double)
+        page = as_speaker(open_page)
+        go_on_stage(page)
+        page.locator(".tile-button", has_text="Ines Carvalho").click()
+        page.get_by_role("button", name="Step down to the audience").click()
+        double.wait_for("DELETE", "^/v1/spaces/night-trains/stage$")
+
+    def test_a_stage_that_was_lost_with_the_connection_leaves_the_audience(
+        self, double: Double, open_page: OpenPage
+    ) -> None:
+        evening(double)
+        page = as_speaker(open_page)
+        go_on_stage(page)
+        double.calls.clear()
+        double.refuse("PATCH", "/sessions/", status=404, code="unknown_session")
+        double.refuse("POST", "/sessions$", status=409, code="stage_full")
+        page.evaluate("peerDouble.set('failed')")
+        double.wait_for("POST", "^/whep/")
+        expect(page.locator(".notices")).to_contain_text("The stage is full")
+
     def test_a_lifted_mute_opens_no_microphone(self, double: Double, open_page: OpenPage) -> None:
         evening(double)
         page = as_speaker(open_page)
@@ -205,7 +347,7 @@ class TestSpeaking:
         double.publish("you.invited", {})
         expect(page.get_by_role("heading", name="You are invited to speak")).to_be_visible()
         page.get_by_role("button", name="Turn on microphone").click()
-        page.get_by_role("button", name="Go on stage").click()
+        page.locator("dialog").get_by_role("button", name="Go on stage").click()
         double.wait_for("POST", "/participants/leo-blanc/accept$")
         double.wait_for("POST", "/sessions$")
 
@@ -215,7 +357,7 @@ class TestSpeaking:
         double.refuse("POST", "/sessions$", status=409, code="stage_full")
         double.publish("you.changed", {"identity": "leo-blanc", "role": "speaker", "is_muted": False})
         page.get_by_role("button", name="Turn on microphone").click()
-        page.get_by_role("button", name="Go on stage").click()
+        page.locator("dialog").get_by_role("button", name="Go on stage").click()
         expect(page.locator(".notices")).to_contain_text("The stage is full")
         connected(page, peers=1)
 
@@ -234,8 +376,61 @@ class TestModerating:
         page = as_host(open_page)
         page.get_by_role("button", name="People 1 asking to speak").click()
         page.get_by_role("button", name="Bring on stage Giulia Ferri").click()
-        call = double.wait_for("POST", "/participants/giulia-ferri/promote$")
-        assert json.loads(call.body) == {"role": "speaker"}
+        double.wait_for("POST", "/participants/giulia-ferri/accept-hand$")
+
+    def test_a_hand_can_be_declined(self, double: Double, open_page: OpenPage) -> None:
+        evening(double)
+        page = as_host(open_page)
+        page.get_by_role("button", name="People 1 asking to speak").click()
+        page.get_by_role("button", name="Not now: Giulia Ferri").click()
+        double.wait_for("POST", "/participants/giulia-ferri/decline-hand$")
+
+    def test_title_speaking_and_entry_can_be_changed(self, double: Double, open_page: OpenPage) -> None:
+        scene = evening(double)
+        page = as_host(open_page)
+        page.get_by_role("button", name="People").click()
+        page.get_by_role("button", name="Manage the space").click()
+        page.get_by_label("What the space is about").fill("Sleeper cars")
+        page.get_by_role("button", name="Save").click()
+        expect(page.get_by_text("Saved.")).to_be_visible()
+        page.get_by_label("Who may speak").select_option("everyone")
+        page.get_by_label("Speakers come in muted").check()
+        expect(page.get_by_label("Speakers come in muted")).to_be_checked()
+        edits = [json.loads(call.body) for call in double.calls if call.method == "PATCH"]
+        assert edits == [{"title": "Sleeper cars"}, {"speak": "everyone"}, {"entry": "muted"}]
+        double.publish("space.changed", {**scene.resource(), "speak": "followed"})
+        expect(page.get_by_label("Who may speak")).to_have_value("followed")
+
+    def test_who_was_blocked_can_be_unblocked(self, double: Double, open_page: OpenPage) -> None:
+        evening(double).blocks = [{"identity": "karl-vogt", "at": "2026-11-01T18:20:00Z"}]
+        page = as_host(open_page)
+        page.get_by_role("button", name="People").click()
+        page.get_by_role("button", name="Manage the space").click()
+        page.get_by_role("button", name="Unblock karl-vogt").click()
+        double.wait_for("POST", "/participants/karl-vogt/unblock$")
+
+    def test_links_are_pinned_ordered_and_unpinned(self, double: Double, open_page: OpenPage) -> None:
+        evening(double).links = LINKS
+        page = as_host(open_page)
+        page.get_by_role("button", name="2 links").click()
+        page.get_by_label("Address").fill("https://map.example/")
+        page.get_by_label("What it is (optional)").fill("The map")
+        page.get_by_role("button", name="Pin a link").last.click()
+        wish = json.loads(double.wait_for("POST", "/links$").body)
+        assert wish == {"url": "https://map.example/", "title": "The map"}
+        page.get_by_role("button", name="Move up: beds.example/map").click()
+        assert json.loads(double.wait_for("PATCH", "/links$").body) == {"order": ["two", "one"]}
+        page.get_by_role("button", name="Unpin: The night timetable").click()
+        double.wait_for("DELETE", "/links/one$")
+
+    def test_a_speaker_unpins_only_what_he_pinned(self, double: Double, open_page: OpenPage) -> None:
+        evening(double).links = LINKS
+        page = as_speaker(open_page)
+        go_on_stage(page)
+        page.get_by_role("button", name="2 links").click()
+        expect(page.get_by_role("button", name="Unpin: beds.example/map")).to_be_visible()
+        expect(page.get_by_role("button", name="Unpin: The night timetable")).to_be_hidden()
+        expect(page.get_by_role("button", name="Move up")).to_have_count(0)
 
     def test_muting_is_one_click(self, double: Double, open_page: OpenPage) -> None:
         evening(double)

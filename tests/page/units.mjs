@@ -3,6 +3,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { isWeb, nameOf } from "../../signalling/page/views/links.js";
+import { proposal } from "../../signalling/page/views/plan.js";
+import { SelfMute } from "../../signalling/page/app/selfmute.js";
 import { UnheardVoice } from "../../signalling/page/app/unheard.js";
 import { screenOf } from "../../signalling/page/app/problems.js";
 import { parseFragment, shareLink, spaceId } from "../../signalling/page/app/route.js";
@@ -65,7 +68,8 @@ test("someone who goes back to the audience leaves the roster, which lists no li
 
 test("our own entry tells our role, also when no you.changed was sent", () => {
   const roster = after(snapshot([]), event("participant.joined", person("me", "speaker", { is_muted: true })));
-  assert.deepEqual(roster.you, { identity: "me", role: "speaker", is_muted: true });
+  assert.equal(roster.you.role, "speaker");
+  assert.equal(roster.you.is_muted, true);
 });
 
 test("a new snapshot replaces what was known before a lost connection", () => {
@@ -76,8 +80,60 @@ test("a new snapshot replaces what was known before a lost connection", () => {
 
 test("an event of a newer server changes nothing", () => {
   const roster = after(snapshot([]));
-  assert.equal(apply(roster, event("captions", { text: "…" })), roster);
+  assert.equal(apply(roster, event("lights.dimmed", { by: 3 })), roster);
   assert.equal(apply(roster, event("constructor", {})), roster);
+});
+
+test("several people who changed at once are told at once: those who left first", () => {
+  const roster = after(snapshot([person("ada", "speaker"), person("bo", "speaker")]), event("participants.changed", { participants: [person("bo", "cohost"), person("cy", "speaker")], left: ["ada", "bo"] }));
+  assert.deepEqual(onStage(roster).map(({ identity }) => identity), ["bo", "cy"]);
+});
+
+test("a line that is being spoken is replaced until it is final, and those of others stay", () => {
+  const line = (identity, text, is_final) => event("caption", { identity, text, is_final, language: null });
+  const roster = after(snapshot([]), line("ada", "good", false), line("bo", "yes", true), line("ada", "good evening", false), line("ada", "Good evening.", true));
+  assert.deepEqual(roster.captions.map(({ text }) => text), ["yes", "Good evening."]);
+  const many = Array.from({ length: 9 }, (_, index) => line("ada", String(index), true));
+  assert.deepEqual(after(snapshot([]), ...many).captions.map(({ text }) => text), ["4", "5", "6", "7", "8"]);
+});
+
+test("links come with the snapshot and are replaced as a whole", () => {
+  const start = snapshot([]);
+  start.data.links = [{ id: "1", url: "https://a.example" }];
+  assert.equal(after(start).links.length, 1);
+  assert.deepEqual(after(start, event("links.changed", { links: [] })).links, []);
+});
+
+test("only links into the web can be followed", () => {
+  assert.equal(isWeb("https://a.example/x?y#z"), true);
+  for (const url of ["javascript:alert(1)", "data:text/html,x", "//a.example", "", "ftp://a.example"]) assert.equal(isWeb(url), false, url);
+});
+
+test("a link is called by its title, else by where it leads", () => {
+  assert.equal(nameOf({ url: "https://a.example/", title: "The map" }), "The map");
+  assert.equal(nameOf({ url: "https://a.example/", title: null }), "a.example");
+  assert.equal(nameOf({ url: "https://a.example/night?x=1", title: "" }), "a.example/night");
+});
+
+test("a plan proposes the next full hour that leaves time to invite", () => {
+  assert.equal(proposal(Date.parse("2026-11-01T18:10:00Z")).toISOString(), "2026-11-01T19:00:00.000Z");
+  assert.equal(proposal(Date.parse("2026-11-01T18:40:00Z")).toISOString(), "2026-11-01T20:00:00.000Z");
+});
+
+test("the last of several wishes about the own microphone is what the server is left with", async () => {
+  const told = [];
+  let release;
+  const client = { muteSelf: (isMuted) => (told.push(isMuted), new Promise((resolve) => (release = resolve))) };
+  const mute = new SelfMute(client);
+  const first = mute.tell(true);
+  await mute.tell(false);
+  await mute.tell(true);
+  await mute.tell(false);
+  release();
+  await new Promise(setImmediate);
+  release();
+  assert.equal(await first, null);
+  assert.deepEqual(told, [true, false]);
 });
 
 test("server-sent events survive any cut of the stream", () => {

@@ -7,6 +7,11 @@ import { spaceId } from "./route.js";
 const KEY = "palco.tokens";
 /** Stands for no space: development's tokens are for one, and the lobby only lists. */
 const LOBBY = "lobby";
+/** How long an application may take to answer `palco.expired` with a new token. */
+const RENEWAL_LIMIT_MS = 10_000;
+
+/** The window that embeds this page or opened it; null where a person did. */
+const owner = window.parent === window ? window.opener : window.parent;
 
 /**
  * Tokens by space, kept for the life of the tab: they leave the address bar, so that a copied address carries none,
@@ -15,6 +20,7 @@ const LOBBY = "lobby";
 export class Credentials {
   #tokens = read();
   #isDevelopment = null;
+  #renewed = () => {};
 
   /** @param {string} token @param {string | null} space by default the one that the token names */
   keep(token, space = null) {
@@ -22,6 +28,7 @@ export class Credentials {
     if (!room) return null;
     this.#tokens[room] = { token, role: null };
     this.#write();
+    this.#renewed();
     return room;
   }
 
@@ -39,7 +46,7 @@ export class Credentials {
    */
   async source(space, role) {
     const kept = this.#tokens[space];
-    if (kept && kept.role === null) return () => kept.token;
+    if (kept && kept.role === null) return ({ isRefused }) => this.#given(space, isRefused);
     // The first question is asked for this very space: its answer is both the proof of development and the token.
     if (!kept && !(await this.#probe(space, role ?? "listener"))) return null;
     return async ({ isRefused }) => {
@@ -59,6 +66,15 @@ export class Credentials {
     const listing = Object.entries(this.#tokens).find(([, { token }]) => claims(token).video?.roomList);
     if (listing) return await this.source(listing[0]);
     return (await this.isDevelopment()) ? await this.source(LOBBY) : null;
+  }
+
+  /** A token of the application's; a refused one is asked for again where the application can still be asked. */
+  async #given(space, isRefused) {
+    const { token } = this.#tokens[space];
+    if (!isRefused || !owner) return token;
+    owner.postMessage({ type: "palco.expired", space }, "*"); // says nothing that the owner did not tell us
+    await Promise.race([new Promise((resolve) => (this.#renewed = resolve)), new Promise((resolve) => setTimeout(resolve, RENEWAL_LIMIT_MS))]);
+    return this.#tokens[space].token;
   }
 
   async #probe(space, role) {
@@ -118,15 +134,18 @@ function ownIdentity() {
 /**
  * Takes tokens from the application around us: `postMessage({type: "palco.token", space?, token})`.
  *
- * Only the window that embeds or opened this page is heard; which sites may embed it is the server's `frame-ancestors`.
+ * Only the window that embeds or opened this page is heard, and only from an origin that the server's operator named
+ * (`page.embedders`) or the page's own: nobody else can put a visitor into a space under a name of theirs.
  *
  * @param {(message: {token: string, space: string | null}) => void} take
  */
 export function listenForTokens(take) {
-  const owner = window.parent === window ? window.opener : window.parent;
   if (!owner) return;
-  window.addEventListener("message", ({ source, data }) => {
-    if (source !== owner || data?.type !== "palco.token" || typeof data.token !== "string") return;
+  const named = document.querySelector('meta[name="palco-embedders"]')?.content.split(" ") ?? [];
+  const origins = new Set([location.origin, ...named]);
+  window.addEventListener("message", ({ source, origin, data }) => {
+    if (source !== owner || !origins.has(origin)) return;
+    if (data?.type !== "palco.token" || typeof data.token !== "string") return;
     take({ token: data.token, space: typeof data.space === "string" ? data.space : null });
   });
   // Says only that we are ready, so any origin may read it.

@@ -1,6 +1,8 @@
 /** Building and changing the document without markup in strings: what strangers typed can never become an element. */
 
 const SVG = "http://www.w3.org/2000/svg";
+/** Beside this module, under whatever versioned name the server gave them all. */
+const DRAWINGS = new URL("../icons.svg", import.meta.url).pathname;
 
 /**
  * An element. Attributes: `class`, `text`, `on` (event → listener), `dataset`; true gives a bare attribute, false,
@@ -53,14 +55,14 @@ export function icon(name) {
   svg.setAttribute("class", "icon");
   svg.setAttribute("aria-hidden", "true");
   const use = document.createElementNS(SVG, "use");
-  use.setAttribute("href", `icons.svg#${name}`);
+  use.setAttribute("href", `${DRAWINGS}#${name}`);
   svg.append(use);
   return svg;
 }
 
 /** @param {Element} parent holds one `icon()` @param {string} name */
 export function setIcon(parent, name) {
-  setAttribute(parent.querySelector("use"), "href", `icons.svg#${name}`);
+  setAttribute(parent.querySelector("use"), "href", `${DRAWINGS}#${name}`);
 }
 
 /**
@@ -84,5 +86,13 @@ export function list(parent, items, { key, create, update }) {
     update?.(element, item);
     if (parent.children[index] !== element) parent.insertBefore(element, parent.children[index] ?? null);
   });
-  for (const gone of before.values()) gone.remove();
+  for (const gone of before.values()) remove(gone);
+}
+
+/** Whoever had the focus on what goes is set down beside it: never thrown back to the top of the document. */
+function remove(element) {
+  const beside = element.contains(document.activeElement) ? (element.nextElementSibling ?? element.previousElementSibling) : null;
+  const fallback = element.contains(document.activeElement) ? element.closest("dialog")?.querySelector('h2[tabindex="-1"]') : null;
+  element.remove();
+  (beside?.querySelector("button, a") ?? fallback)?.focus();
 }

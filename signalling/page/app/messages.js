@@ -5,8 +5,8 @@ export const LANGUAGES = ["en", "it"];
 let texts = {};
 let plural = new Intl.PluralRules("en");
 
-/** The language in use. */
-export let language = "en";
+/** The language in use, with the region whose notation of numbers and times the reader is used to. */
+let locale = "en";
 
 /**
  * The first of the wished languages that there is a file for.
@@ -21,7 +21,7 @@ export function choose(wishes) {
 export async function speak(chosen) {
   const response = await fetch(new URL(`../messages/${chosen}.json`, import.meta.url));
   texts = await response.json();
-  language = chosen;
+  locale = navigator.languages.find((wish) => wish.slice(0, 2).toLowerCase() === chosen) ?? chosen;
   plural = new Intl.PluralRules(chosen);
   document.documentElement.lang = chosen;
 }
@@ -47,7 +47,24 @@ export function has(key) {
 
 /** @param {number} value with at most `digits` decimals, in the reader's notation */
 export function number(value, digits = 0) {
-  return new Intl.NumberFormat(language, { maximumFractionDigits: digits }).format(value);
+  return new Intl.NumberFormat(locale, { maximumFractionDigits: digits }).format(value);
+}
+
+/** @param {string} moment RFC 3339 @returns {string} such as 18:30, in the reader's time and notation */
+export function timeOfDay(moment) {
+  return new Intl.DateTimeFormat(locale, { timeStyle: "short" }).format(new Date(moment));
+}
+
+/** @param {string} moment RFC 3339 @returns {string} such as Friday 4 December, 18:30 */
+export function dayAndTime(moment) {
+  const how = { weekday: "long", day: "numeric", month: "long", hour: "numeric", minute: "2-digit" };
+  return new Intl.DateTimeFormat(locale, how).format(new Date(moment));
+}
+
+/** @param {number} left_s @returns {string} as `clock`; from two days on in days */
+export function timeLeft(left_s) {
+  const days = Math.floor(left_s / 86_400);
+  return days >= 2 ? tn("waiting.days", days) : clock(left_s);
 }
 
 /** @param {number} elapsed_s @returns {string} 4:05 or 1:04:05 */

@@ -5,6 +5,7 @@ const DEFAULTS = {
   theme: "auto",
   language: "",
   hasShortcuts: true,
+  hasCaptions: true,
   microphone: "",
   output: "",
   volume: 1,

@@ -1,5 +1,8 @@
 /** What the address asks for. Pure. */
 
+/** Characters that a space's title may have. */
+export const TITLE_LIMIT = 70;
+
 /** Space ids as the server makes and accepts them. */
 const SPACE = /^[a-z0-9][a-z0-9-]{1,62}$/;
 

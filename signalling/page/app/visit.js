@@ -3,8 +3,13 @@
 import { mayModerate, PalcoError, SpaceClient } from "../palco.js";
 import { Microphone } from "../audio/microphone.js";
 import { Audience } from "./audience.js";
+import { sentenceFor, tellNews } from "./news.js";
 import { prefer, preferences } from "./preferences.js";
+import { SelfMute } from "./selfmute.js";
 import { UnheardVoice } from "./unheard.js";
+
+/** Refusals of a session to speak in that leave one to listen in. */
+const STAGE_LOST = new Set(["stage_full", "not_on_stage"]);
 
 /**
  * Events:
@@ -12,31 +17,38 @@ import { UnheardVoice } from "./unheard.js";
  * - `level`     our own loudness changed
  * - `onstage`   we were brought on stage and have no microphone yet: ask first; `offstage` takes it back
  * - `notice`    CustomEvent, detail `{key, values?, tone?}`: a sentence for the person
- * - `invited`, `over` (detail: why), `reactions` (detail: counts): as in `SpaceClient`
+ * - `invited` (detail: the role), `over` (detail: why), `reactions` (detail: counts)
  */
 export class Visit extends EventTarget {
-  #before = { role: "", isMuted: false };
+  #before = { role: "", isMuted: false, isSelfMuted: false };
+  #blocked = new Set();
   #unheard = new UnheardVoice();
   #isGoingOnAir = false;
+  #mayPublish;
+  #selfMute;
 
   /** @type {Microphone | null} */
   microphone = null;
-  hasAskedToListen = false;
+  isOver = false;
 
-  /** @param {{space: string, token: import("../palco.js").TokenSource}} options */
-  constructor({ space, token }) {
+  /** @param {{space: string, token: import("../palco.js").TokenSource, mayPublish?: boolean}} options `mayPublish`: by token */
+  constructor({ space, token, mayPublish = false }) {
     super();
+    this.#mayPublish = mayPublish;
     this.client = new SpaceClient({ space, token });
+    this.#selfMute = new SelfMute(this.client);
     this.audience = new Audience(this.client, () => this.#changed());
     this.client.playback.volume = preferences.volume;
     if (preferences.output) this.client.playback.setOutput(preferences.output).catch(() => prefer({ output: "" }));
     this.client.addEventListener("change", () => this.#onRoster());
-    this.client.addEventListener("connection", () => this.#changed());
+    this.client.addEventListener("connection", () => this.#onConnection());
     this.client.playback.addEventListener("blocked", () => this.#changed());
-    for (const type of ["reactions", "over"]) {
-      this.client.addEventListener(type, ({ detail }) => this.dispatchEvent(new CustomEvent(type, { detail })));
-    }
-    this.client.addEventListener("invited", () => this.dispatchEvent(new Event("invited")));
+    const pass = (from, to, pick) =>
+      this.client.addEventListener(from, ({ detail }) => this.dispatchEvent(new CustomEvent(to, { detail: pick(detail) })));
+    pass("reactions", "reactions", ({ counts }) => counts);
+    pass("you.invited", "invited", ({ role }) => role ?? "speaker");
+    pass("over", "over", (why) => why);
+    tellNews(this.client, (...sentence) => this.notice(...sentence));
     this.client.addEventListener("over", () => this.#dropMicrophone());
   }
 
@@ -50,6 +62,11 @@ export class Visit extends EventTarget {
 
   get isOnStage() {
     return this.role !== "listener";
+  }
+
+  /** Whether the stage is one click away, with nobody to ask. */
+  get mayStepUp() {
+    return !this.isOnStage && (this.#mayPublish || (this.roster.you?.may_speak ?? false));
   }
 
   get isModerator() {
@@ -68,57 +85,44 @@ export class Visit extends EventTarget {
   }
 
   listen() {
-    this.hasAskedToListen = true;
     return this.client.join();
   }
 
   /**
    * Goes on air; the microphone is ours from here on. Throws `PalcoError`.
    *
-   * @param {Microphone} microphone @param {{isOpen: boolean}} options
+   * @param {Microphone} microphone
+   * @param {{isOpen: boolean, isInvited?: boolean}} options `isInvited`: this is the answer to an invitation
    */
-  async goOnAir(microphone, { isOpen }) {
+  async goOnAir(microphone, { isOpen, isInvited = false }) {
     this.#isGoingOnAir = true; // the server may call us a speaker before our microphone is ours
     try {
+      if (isInvited) await this.client.answerInvitation(true);
+      else if (!this.isOnStage && !this.#mayPublish) await this.client.stepUp();
       await this.client.speak(microphone.track);
     } catch (error) {
       microphone.close();
+      if (error.code === "not_on_stage") this.#mayPublish = false; // a moderator took what the token gave
       throw error;
     } finally {
       this.#isGoingOnAir = false;
     }
     this.#adopt(microphone);
     this.setOpen(isOpen);
-  }
-
-  /**
-   * Says yes to an invitation and goes on air; throws `PalcoError`.
-   *
-   * @param {Microphone} microphone @param {{isOpen: boolean}} options
-   */
-  async acceptInvitation(microphone, options) {
-    this.#isGoingOnAir = true;
-    try {
-      await this.client.accept();
-      await this.goOnAir(microphone, options);
-    } catch (error) {
-      microphone.close();
-      throw error;
-    } finally {
-      this.#isGoingOnAir = false;
-    }
+    if (this.microphoneState === "locked") this.notice(this.roster.space?.entry === "muted" ? "notice.entry_muted" : "notice.locked");
   }
 
   /** @param {boolean} isOpen has no effect against a moderator's mute, which only the server can lift */
   setOpen(isOpen) {
     if (!this.microphone || (isOpen && this.microphoneState === "locked")) return;
-    this.microphone.isOpen = isOpen;
+    this.microphone.isOpen = isOpen; // ours at once; the others see it when the server has it
+    this.#selfMute.tell(!isOpen).then((error) => this.#onTold(error, isOpen));
     this.#changed();
   }
 
   /** The microphone button: opens, closes, or, muted by a moderator, says so (a moderator just unmutes). */
   async toggleMicrophone() {
-    if (this.microphoneState !== "locked") return this.setOpen(this.microphoneState === "closed");
+    if (this.microphoneState !== "locked") return void this.setOpen(this.microphoneState === "closed");
     if (!this.isModerator) return this.notice("notice.locked");
     await this.attempt(() => this.client.moderate(this.roster.you.identity, "unmute"));
   }
@@ -130,6 +134,11 @@ export class Visit extends EventTarget {
     await this.client.speak(next.track);
     this.#adopt(next);
     prefer({ microphone: deviceId });
+  }
+
+  /** Back to the audience by oneself. */
+  stepDown() {
+    return this.attempt(() => this.client.stepDown());
   }
 
   /** @param {boolean} isRaised */
@@ -150,8 +159,7 @@ export class Visit extends EventTarget {
     } catch (error) {
       if (!(error instanceof PalcoError)) throw error;
       if (error.code === "left") return false;
-      const isKnown = ["stage_full", "unreachable"].includes(error.code);
-      this.notice(isKnown ? `notice.${error.code}` : "notice.refused", { detail: error.message }, "warning");
+      this.#refused(error);
       return false;
     }
   }
@@ -162,6 +170,7 @@ export class Visit extends EventTarget {
   }
 
   leave() {
+    this.isOver = true;
     this.client.leave();
     this.audience.stop();
     this.#dropMicrophone();
@@ -200,17 +209,20 @@ export class Visit extends EventTarget {
   #onRoster() {
     const { you } = this.roster;
     if (you) {
-      const { role, isMuted } = this.#before;
-      this.#before = { role: you.role, isMuted: you.is_muted };
+      const { role, isMuted, isSelfMuted } = this.#before;
+      this.#before = { role: you.role, isMuted: you.is_muted, isSelfMuted: you.is_self_muted };
       if (role && role !== you.role) this.#onRole(role, you.role);
-      else if (!role && you.role !== "listener" && this.hasAskedToListen) this.#askForMicrophone();
+      else if (!role && you.role !== "listener" && !this.#mayPublish) this.#askForMicrophone();
       if (this.microphone && isMuted !== you.is_muted) this.#onMute(you.is_muted);
+      if (you.is_self_muted && !isSelfMuted) this.#onMutedElsewhere();
+      this.#warnOfBlocked(you.blocked_on_stage ?? []);
     }
     this.#changed();
   }
 
   #onRole(before, now) {
     if (now === "listener") {
+      this.#mayPublish = false; // the way back leads over a raised hand, or over what the space allows
       this.#dropMicrophone();
       this.client.fallSilent();
       this.dispatchEvent(new Event("offstage"));
@@ -222,14 +234,51 @@ export class Visit extends EventTarget {
     }
   }
 
+  /** The stage may be lost while the connection was: then there is still the audience. */
+  #onConnection() {
+    const { media } = this.client;
+    if (media?.sends && media.state === "failed" && STAGE_LOST.has(media.error?.code)) {
+      this.#dropMicrophone();
+      this.notice(`notice.${media.error.code}`, {}, "warning");
+      this.listen();
+    }
+    this.#changed();
+  }
+
   #askForMicrophone() {
     if (!this.microphone && !this.#isGoingOnAir) this.dispatchEvent(new Event("onstage"));
   }
 
   /** Lifting a mute opens nothing: nobody's microphone goes live by another's hand. */
   #onMute(isMuted) {
-    this.microphone.isOpen = false;
+    this.setOpen(false);
     this.notice(isMuted ? "notice.host_muted_you" : "notice.may_speak_again", {}, isMuted ? "warning" : "plain");
+  }
+
+  /** By another tab of ours: the gate is closed, so an open microphone here would talk to nobody. */
+  #onMutedElsewhere() {
+    if (this.microphone && !this.#isGoingOnAir && !this.#selfMute.isTelling) this.microphone.isOpen = false;
+  }
+
+  /** A gate that did not open is a microphone that is off, whatever we wished. */
+  #onTold(error, isOpen) {
+    if (error === null || !isOpen || !this.microphone?.isOpen) return;
+    this.microphone.isOpen = false;
+    this.#refused(error);
+    this.#changed();
+  }
+
+  #refused(error) {
+    const { key, values } = sentenceFor(error);
+    this.notice(key, values, "warning");
+  }
+
+  #warnOfBlocked(identities) {
+    for (const identity of identities.filter((one) => !this.#blocked.has(one))) {
+      this.#blocked.add(identity);
+      const name = this.roster.participants.get(identity)?.name || identity;
+      this.notice("notice.blocked_on_stage", { name }, "warning");
+    }
   }
 
   #changed() {

@@ -2,7 +2,7 @@
 
 /** Statuses after which the same request cannot succeed by waiting; 409 is decided by its code. */
 const FINAL = new Set([400, 401, 403, 404, 405, 410, 412, 413, 415, 422]);
-const FINAL_CONFLICTS = new Set(["stage_full", "space_full", "space_exists", "not_invited", "not_begun"]);
+const FINAL_CONFLICTS = new Set(["stage_full", "space_full", "space_exists", "not_invited", "not_started", "duplicate_identity"]);
 
 /** A refusal by the server, or the lack of an answer (`status` 0, `code` "unreachable"). */
 export class PalcoError extends Error {

@@ -17,7 +17,8 @@ const SILENCE_LIMIT_MS = 45_000;
  *
  * WebSocket comes first: it passes most networks and costs least. A WebSocket cannot say why it was refused, so after
  * one that never opened, server-sent events are read by fetch, which either works (a proxy without WebSocket) or yields
- * the problem document. Each new stream begins with a snapshot, so nothing is asked to be repeated.
+ * the problem document. A stream that follows another names the last event that was seen: the server then sends what was
+ * missed (`resumed`), or where it has forgotten that, a new `snapshot`.
  */
 export class EventFeed extends EventTarget {
   #api;
@@ -26,6 +27,8 @@ export class EventFeed extends EventTarget {
   #current = null;
   #usesSse = false;
   #socketWorks = false;
+  #epoch = null;
+  #seq = 0;
 
   state = "connecting";
   /** @type {PalcoError | null} */
@@ -76,7 +79,7 @@ export class EventFeed extends EventTarget {
   /** @returns {Promise<boolean>} whether it was ever open */
   async #readSocket() {
     const token = await this.#api.token();
-    const url = new URL(`${this.#path}/ws`, this.#api.baseUrl);
+    const url = new URL(`${this.#path}/ws${this.#after()}`, this.#api.baseUrl);
     url.protocol = url.protocol.replace("http", "ws");
     const socket = new WebSocket(url, ["palco.v1", `palco.token.${token}`]);
     const { signal } = this.#current;
@@ -100,7 +103,7 @@ export class EventFeed extends EventTarget {
 
   async #readSse() {
     const current = this.#current;
-    const response = await this.#api.request("GET", `${this.#path}/events`, {
+    const response = await this.#api.request("GET", `${this.#path}/events${this.#after()}`, {
       headers: { Accept: "text/event-stream" },
       signal: current.signal,
     });
@@ -128,8 +131,15 @@ export class EventFeed extends EventTarget {
   }
 
   #take(text) {
+    const envelope = JSON.parse(text);
+    this.#epoch = envelope.data?.epoch ?? this.#epoch; // of a snapshot, or of what was resumed
+    this.#seq = envelope.seq;
     if (this.state !== "open") this.#become("open");
-    this.dispatchEvent(new CustomEvent("envelope", { detail: JSON.parse(text) }));
+    this.dispatchEvent(new CustomEvent("envelope", { detail: envelope }));
+  }
+
+  #after() {
+    return this.#epoch === null ? "" : `?after=${encodeURIComponent(`${this.#epoch}-${this.#seq}`)}`;
   }
 
   #become(state, error = null) {

@@ -5,22 +5,40 @@
  * @property {string} identity
  * @property {string} name
  * @property {"host" | "cohost" | "speaker" | "listener"} role
- * @property {boolean} is_muted by a moderator
+ * @property {boolean} is_muted by a moderator, who alone can lift it
+ * @property {boolean} is_self_muted by themselves
  * @property {boolean} is_speaking
  * @property {boolean} is_connected
  * @property {number} level_dbov
  * @property {boolean} has_raised_hand
+ * @property {boolean} is_invited to speak, and has not answered yet
  * @property {string} joined_at
+ *
+ * @typedef {object} You
+ * @property {string} identity
+ * @property {"host" | "cohost" | "speaker" | "listener"} role
+ * @property {boolean} is_muted
+ * @property {boolean} is_self_muted
+ * @property {boolean} is_invited
+ * @property {boolean} may_speak whether the stage is open to us without asking
+ * @property {string[]} blocked_on_stage people whom we block and who speak here
+ *
+ * @typedef {{id: string, url: string, title: string | null, added_by: string, added_at: string}} Link pinned by a host or speaker
+ *
+ * @typedef {{identity: string | null, text: string, is_final: boolean, language: string | null}} Caption
  *
  * @typedef {object} Roster
  * @property {object | null} space as in `GET /v1/spaces/{space}`; null before the first snapshot
- * @property {{identity: string, role: string, is_muted: boolean} | null} you
+ * @property {You | null} you
  * @property {ReadonlyMap<string, Participant>} participants those on stage, moderators, and raised hands
  * @property {{speakers: number, listeners: number}} counts
  * @property {ReadonlyMap<string, number>} levels dBov of those who are heard now
  * @property {readonly string[]} hands identities, first raised first
+ * @property {readonly Link[]} links
+ * @property {readonly Caption[]} captions the last lines, oldest first; at the end those that are still being spoken
  */
 
+const CAPTIONS_KEPT = 5;
 const STAGE_ROLES = new Map([["host", 0], ["cohost", 1], ["speaker", 2]]);
 
 /** @returns {Roster} */
@@ -32,12 +50,14 @@ export function emptyRoster() {
     counts: { speakers: 0, listeners: 0 },
     levels: new Map(),
     hands: [],
+    links: [],
+    captions: [],
   };
 }
 
 /** Our own entry carries the live role, which a token alone did not tell the server before our session stood. */
-const withYou = (roster, { identity, role, is_muted }) =>
-  roster.you?.identity === identity ? { ...roster, you: { identity, role, is_muted } } : roster;
+const withYou = (roster, { identity, role, is_muted, is_self_muted }) =>
+  roster.you?.identity === identity ? { ...roster, you: { ...roster.you, role, is_muted, is_self_muted } } : roster;
 
 /** The audience is counted, not listed: only a raised hand brings a listener into the roster, as on the server. */
 const withParticipant = (before, participant) => {
@@ -58,22 +78,40 @@ const withoutParticipant = (roster, identity) => {
   return { ...roster, participants, levels, hands: roster.hands.filter((hand) => hand !== identity) };
 };
 
+/** A line that is still being spoken is replaced by the next of the same mouth, until one is final. */
+const withCaption = (roster, caption) => {
+  const others = roster.captions.filter(({ is_final, identity }) => is_final || identity !== caption.identity);
+  const finished = others.filter(({ is_final }) => is_final);
+  const open = others.filter(({ is_final }) => !is_final);
+  const captions = caption.is_final ? [...finished, caption, ...open] : [...finished, ...open, caption];
+  return { ...roster, captions: captions.slice(-CAPTIONS_KEPT) };
+};
+
+const withSpace = (roster, data) => ({ ...roster, space: { ...roster.space, ...data } });
+
 /** What each type of event does to a roster; a type that is not here changes nothing (newer servers say more). */
 const STEPS = {
   snapshot: (roster, data) => {
     const start = { ...emptyRoster(), space: data.space, you: data.you, counts: data.space.counts ?? roster.counts };
-    const known = { ...start, hands: roster.hands.filter((hand) => data.participants.some((one) => one.identity === hand)) };
+    const shown = { ...start, links: data.links ?? [], captions: data.captions ?? [] };
+    const known = { ...shown, hands: roster.hands.filter((hand) => data.participants.some((one) => one.identity === hand)) };
     return data.participants.reduce(withParticipant, known);
   },
   "participant.joined": withParticipant,
   "participant.changed": withParticipant,
   "participant.left": (roster, data) => withoutParticipant(roster, data.identity),
+  "participants.changed": (roster, data) =>
+    data.participants.reduce(withParticipant, data.left.reduce(withoutParticipant, roster)),
+  "links.changed": (roster, data) => ({ ...roster, links: data.links }),
+  caption: withCaption,
   counts: (roster, data) => ({ ...roster, counts: { speakers: data.speakers, listeners: data.listeners } }),
   "speakers.changed": (roster, data) => ({
     ...roster,
     levels: new Map(data.speakers.map(({ identity, level_dbov }) => [identity, level_dbov])),
   }),
-  "space.changed": (roster, data) => ({ ...roster, space: { ...roster.space, ...data } }),
+  "space.changed": withSpace,
+  "space.started": withSpace,
+  "space.cancelled": withSpace,
   "space.ended": (roster, data) => ({ ...roster, space: { ...roster.space, ...data, state: "ended" } }),
   "you.changed": (roster, data) => ({ ...roster, you: { ...roster.you, ...data } }),
 };

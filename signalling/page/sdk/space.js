@@ -15,9 +15,9 @@ const STAGE_SLOTS = 9;
  * Events:
  * - `change`      `roster` is another one
  * - `connection`  `media.state`, `feed.state` or an error of theirs changed
- * - `reactions`   CustomEvent, detail: `{emoji: count}`
- * - `invited`     a moderator asks us on stage: answer with `accept()`
- * - `over`        CustomEvent, detail: `"removed"`, `"blocked"` or `"ended"`; everything is closed by then
+ * - `over`        CustomEvent, detail: `"removed"`, `"blocked"`, `"ended"` or `"cancelled"`; everything is closed by then
+ * - and every event of the server under its own type, as a CustomEvent with its data: `reactions` (`{counts}`),
+ *   `you.invited` (`{role}`: answer with `answerInvitation`), `you.hand_declined`, `space.host_gone` (`{ends_at}`) …
  */
 export class SpaceClient extends EventTarget {
   #path;
@@ -48,6 +48,11 @@ export class SpaceClient extends EventTarget {
   get me() {
     const { you, participants } = this.roster;
     return you ? participants.get(you.identity) : undefined;
+  }
+
+  /** The space as it is now (`GET /v1/spaces/{space}`), also one that has not begun or is over. */
+  read() {
+    return this.api.call("GET", this.#path);
   }
 
   /** Follows the events without sound yet, so that a screen can be drawn before its reader decides to enter. */
@@ -111,7 +116,7 @@ export class SpaceClient extends EventTarget {
     this.playback.stop();
   }
 
-  /** @param {boolean} isRaised */
+  /** @param {boolean} isRaised asks to speak, or no longer */
   raiseHand(isRaised) {
     return this.api.call(isRaised ? "POST" : "DELETE", `${this.#path}/hand`);
   }
@@ -121,15 +126,30 @@ export class SpaceClient extends EventTarget {
     return this.api.call("POST", `${this.#path}/reactions`, { emoji });
   }
 
-  /** Says yes to an invitation; our role changes by a `you.changed` event. */
-  accept() {
-    return this.#act(this.roster.you.identity, "accept");
+  /** Tells all that our microphone is off, and closes the gate behind it. @param {boolean} isMuted */
+  muteSelf(isMuted) {
+    return this.api.call(isMuted ? "POST" : "DELETE", `${this.#path}/self-mute`);
+  }
+
+  /** Goes on stage by ourselves, where `roster.you.may_speak`; `speak` follows. */
+  stepUp() {
+    return this.api.call("POST", `${this.#path}/stage`);
+  }
+
+  /** Back to the audience by ourselves. */
+  stepDown() {
+    return this.api.call("DELETE", `${this.#path}/stage`);
+  }
+
+  /** Answers an invitation; our role changes by a `you.changed` event. @param {boolean} isAccepted */
+  answerInvitation(isAccepted) {
+    return this.#act(this.roster.you.identity, isAccepted ? "accept" : "decline");
   }
 
   /**
    * @param {string} identity
-   * @param {"mute" | "unmute" | "invite" | "demote" | "promote" | "remove" | "block"} action
-   * @param {object} [options] for `promote`: `{role: "speaker" | "cohost"}`
+   * @param {"mute" | "unmute" | "invite" | "accept-hand" | "decline-hand" | "demote" | "promote" | "remove" | "block" | "unblock"} action
+   * @param {object} [options] for `promote` and `invite`: `{role: "speaker" | "cohost"}`
    */
   moderate(identity, action, options) {
     return this.#act(identity, action, options);
@@ -140,9 +160,44 @@ export class SpaceClient extends EventTarget {
     return (await this.api.call("POST", `${this.#path}/mute-all`)).muted;
   }
 
+  /** Pins a link for all to see. @param {string} url http or https @param {string} [title] */
+  addLink(url, title) {
+    return this.api.call("POST", `${this.#path}/links`, title ? { url, title } : { url });
+  }
+
+  /** @param {string} link its id */
+  removeLink(link) {
+    return this.api.call("DELETE", `${this.#path}/links/${encodeURIComponent(link)}`);
+  }
+
+  /** @param {string[]} order the ids of all links, as they are to stand */
+  orderLinks(order) {
+    return this.api.call("PATCH", `${this.#path}/links`, { order });
+  }
+
   /** Everyone present, the silent audience included, which the roster leaves out. Costly in a large space. */
   async participants() {
     return (await this.api.call("GET", `${this.#path}/participants`)).participants;
+  }
+
+  /** @returns {Promise<{identity: string, at: string}[]>} whom the host has blocked; for moderators */
+  async blocks() {
+    return (await this.api.call("GET", `${this.#path}/blocks`)).blocks;
+  }
+
+  /** @param {{title?: string, speak?: "everyone" | "followed" | "invited", entry?: "open" | "muted", starts_at?: string}} changes */
+  edit(changes) {
+    return this.api.call("PATCH", this.#path, changes);
+  }
+
+  /** Begins a scheduled space now. */
+  start() {
+    return this.api.call("POST", `${this.#path}/start`);
+  }
+
+  /** Calls a scheduled space off. */
+  cancel() {
+    return this.api.call("POST", `${this.#path}/cancel`);
   }
 
   /** Ends the space for all. */
@@ -170,7 +225,7 @@ export class SpaceClient extends EventTarget {
   #onState({ state, error }) {
     const code = state === "failed" ? error?.code : null;
     if (code === "removed" || code === "blocked") this.#finish(code);
-    else if (this.roster.space && (code === "unknown_space" || code === "space_ended")) this.#finish("ended");
+    else if (this.roster.space?.state === "live" && (code === "unknown_space" || code === "space_ended")) this.#finish("ended");
     else this.#notify("connection");
   }
 
@@ -182,10 +237,19 @@ export class SpaceClient extends EventTarget {
       this.#notify("change");
     }
     const { type, data } = envelope;
-    if (type === "reactions") this.dispatchEvent(new CustomEvent("reactions", { detail: data.counts }));
-    else if (type === "you.invited") this.#notify("invited");
-    else if (type === "you.removed") this.#finish(data?.is_blocked ? "blocked" : "removed");
-    else if (roster.space?.state === "ended") this.#finish("ended");
+    if (type === "you.removed") this.#finish(data.reason);
+    else if (type === "server.draining") this.#moveAfter(data.reconnect_after_s);
+    else if (roster.space?.state === "ended" || roster.space?.state === "cancelled") this.#finish(roster.space.state);
+    if (!this.#isOver) this.dispatchEvent(new CustomEvent(type, { detail: data }));
+  }
+
+  /** The server is going out of service: where another takes over, we are there before this one is gone. */
+  #moveAfter(wait_s) {
+    setTimeout(() => {
+      if (this.#isOver) return;
+      this.feed?.refresh();
+      this.media?.renew();
+    }, 1000 * wait_s);
   }
 
   #finish(why) {

@@ -68,6 +68,26 @@ export class SteadySession extends EventTarget {
     await this.#session?.setTrack(track);
   }
 
+  /**
+   * A new session in place of one that stands, which is given up only then; where none can be had, the old one stays.
+   * For a server that says it is going: behind a load balancer another one answers.
+   */
+  async renew() {
+    if (this.state !== "connected") return;
+    const before = this.#session;
+    const next = new Session(this.#api, this.#shape);
+    try {
+      await next.open();
+      if (!(await next.connected()) || before !== this.#session || this.#end.signal.aborted) return next.close();
+    } catch {
+      return next.close();
+    }
+    this.#session = next;
+    before.close(); // before our voice goes out by the other: nobody hears it twice
+    await next.setTrack(this.#track);
+    this.dispatchEvent(new Event("slots"));
+  }
+
   /** @returns {Promise<RTCStatsReport | null>} */
   async report() {
     return (await this.#session?.report()) ?? null;
@@ -118,10 +138,11 @@ export class SteadySession extends EventTarget {
 
   /** Returns when the present session is beyond repair. */
   async #whileRepairable() {
-    const session = this.#session;
     while (!this.#end.signal.aborted) {
+      const session = this.#session;
       await session.interrupted();
       if (this.#end.signal.aborted) return;
+      if (session !== this.#session) continue;
       this.#become("interrupted");
       if (!(await this.#repair(session))) {
         session.close();

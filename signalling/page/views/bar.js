@@ -11,6 +11,15 @@ const MICROPHONE = {
   open: { drawing: "mic", label: "bar.mute" },
 };
 
+/** What the middle control is now. */
+function mainControl({ isOnStage, mayStepUp, microphoneState, hasRaisedHand }) {
+  if (isOnStage) return { name: microphoneState, ...MICROPHONE[microphoneState] };
+  if (mayStepUp) return { name: "audience", drawing: "mic", label: "bar.step_up" };
+  return hasRaisedHand
+    ? { name: "asking", drawing: "hand", label: "bar.lower_hand" }
+    : { name: "audience", drawing: "hand", label: "bar.ask_to_speak" };
+}
+
 /**
  * @param {import("../app/visit.js").Visit} visit
  * @param {{react: () => void, people: () => void, share: () => void, settings: () => void, microphone: () => void}} actions
@@ -38,17 +47,16 @@ export function bar(visit, actions) {
     h("span", { class: "bar-label" }),
   );
   main.addEventListener("click", () => {
-    if (!visit.isOnStage) visit.raiseHand(!visit.hasRaisedHand);
-    else if (visit.microphoneState === "none") actions.microphone();
+    if (visit.microphoneState === "none" && (visit.isOnStage || visit.mayStepUp)) actions.microphone();
+    else if (!visit.isOnStage) visit.raiseHand(!visit.hasRaisedHand);
     else visit.toggleMicrophone();
   });
 
   const update = () => {
-    const { microphoneState: state, hasRaisedHand, isOnStage } = visit;
-    const { drawing, label } = isOnStage ? MICROPHONE[state] : { drawing: "hand", label: hasRaisedHand ? "bar.lower_hand" : "bar.ask_to_speak" };
+    const { name, drawing, label } = mainControl(visit);
     setIcon(main, drawing);
     setText(main.querySelector(".bar-label"), t(label));
-    setAttribute(main, "data-state", isOnStage ? state : hasRaisedHand ? "asking" : "audience");
+    setAttribute(main, "data-state", name);
     const asking = visit.isModerator ? visit.roster.hands.length : 0;
     badge.hidden = asking === 0;
     setText(hands, String(asking));

@@ -9,14 +9,19 @@ import { openDialog } from "./dialog.js";
 /**
  * @typedef {{microphone: Microphone, isOpen: boolean}} Ready
  *
- * @param {{title: string, text: string, otherwise: string}} words `otherwise`: the way without a microphone
+ * @param {object} options
+ * @param {string} options.title
+ * @param {string} options.text
+ * @param {string} options.otherwise the way without a microphone
+ * @param {() => void} options.touched called on every click: browsers let a page sound from then on
  * @returns {Promise<Ready | null>} null: not now
  */
-export function greenroom({ title, text, otherwise }) {
+export function greenroom({ title, text, otherwise, touched }) {
   return new Promise((resolve) => {
     let microphone = null;
     let ready = null;
-    const trouble = h("p", { class: "field-problem", role: "alert" });
+    const lead = h("p", { class: "dialog-text", text });
+    const trouble = h("div", { role: "alert" });
     const check = micCheck({ onChoice: (deviceId) => turnOn(deviceId) });
     const isOpen = h("input", { type: "checkbox", id: "start-open", checked: true });
     const openRow = h("label", { class: "choice", for: "start-open", hidden: true }, isOpen, h("span", { text: t("greenroom.start_open") }));
@@ -25,7 +30,6 @@ export function greenroom({ title, text, otherwise }) {
 
     const turnOn = async (deviceId) => {
       go.disabled = true;
-      setText(trouble, "");
       try {
         const next = await Microphone.open(deviceId);
         microphone?.close();
@@ -34,12 +38,20 @@ export function greenroom({ title, text, otherwise }) {
         prefer({ microphone: deviceId });
         await check.show(microphone);
         openRow.hidden = false;
+        explain(null);
         setText(go.querySelector("span"), t("greenroom.go"));
       } catch (error) {
         if (!(error instanceof MicrophoneError)) throw error;
-        setText(trouble, `${t(`microphone.${error.reason}.title`)} ${t(`microphone.${error.reason}.text`)}`);
+        microphone?.close();
+        microphone = null;
+        explain(error.reason);
+        setText(go.querySelector("span"), t("way.retry"));
       }
       go.disabled = false;
+    };
+    const explain = (reason) => {
+      lead.hidden = check.element.hidden = reason !== null;
+      trouble.replaceChildren(...(reason === null ? [] : [troubleWith(reason)]));
     };
     go.addEventListener("click", () => {
       if (!microphone) return void turnOn(preferences.microphone);
@@ -47,8 +59,9 @@ export function greenroom({ title, text, otherwise }) {
       dialog.close();
     });
 
-    const dialog = openDialog({ title }, h("p", { class: "dialog-text", text }), check.element, openRow, trouble, h("div", { class: "actions" }, not, go));
+    const dialog = openDialog({ title }, lead, check.element, openRow, trouble, h("div", { class: "actions" }, not, go));
     dialog.classList.add("greenroom");
+    dialog.addEventListener("click", touched);
     dialog.addEventListener("close", () => {
       check.stop();
       if (!ready) microphone?.close();
@@ -56,6 +69,17 @@ export function greenroom({ title, text, otherwise }) {
     });
     isAlreadyAllowed().then((isAllowed) => isAllowed && dialog.open && turnOn(preferences.microphone));
   });
+}
+
+/** In place of the meter: what is wrong with the microphone, and what to do about it. */
+function troubleWith(reason) {
+  return h(
+    "div",
+    { class: "mic-trouble" },
+    h("div", { class: "mic-trouble-drawing" }, icon("mic-off")),
+    h("p", { class: "mic-trouble-title", text: t(`microphone.${reason}.title`) }),
+    h("p", { class: "dialog-text", text: t(`microphone.${reason}.text`) }),
+  );
 }
 
 /** Allowed before: no question would appear, so the meter can run at once. */

@@ -13,15 +13,15 @@ const WIDE = "(min-width: 62rem)";
 
 /**
  * @param {import("../app/visit.js").Visit} visit
- * @param {{muteAll: () => void}} actions
+ * @param {{muteAll: () => void, manage: () => void}} actions
  * @returns {HTMLDialogElement}
  */
-export function openPeople(visit, { muteAll }) {
+export function openPeople(visit, { muteAll, manage }) {
   /** Everyone we know of, by identity: a row's buttons act on what is true when they are pressed. */
   let present = new Map();
   const current = (person) => present.get(person.identity) ?? person;
   const groups = {
-    hands: group("people.hands", (person) => handRow(person, () => act(visit, "promote", current(person)))),
+    hands: group("people.hands", (person) => handRow(person, (action) => act(visit, action, current(person)))),
     stage: group("people.stage", (person) => row(person, () => openPerson(visit, current(person)))),
     audience: group("people.audience", (person) => row(person, () => openPerson(visit, current(person)))),
   };
@@ -29,7 +29,8 @@ export function openPeople(visit, { muteAll }) {
   const tools = h(
     "div",
     { class: "people-tools" },
-    h("button", { class: "button quiet", type: "button", dataset: { action: "mute-all" }, on: { click: muteAll } }, icon("mic-off"), h("span", { text: t("people.mute_all") })),
+    h("button", { class: "button quiet small", type: "button", dataset: { action: "mute-all" }, on: { click: muteAll } }, icon("mic-off"), h("span", { text: t("people.mute_all") })),
+    h("button", { class: "button quiet small", type: "button", "aria-haspopup": "dialog", on: { click: manage } }, icon("settings"), h("span", { text: t("people.manage") })),
   );
   const isWide = matchMedia(WIDE).matches;
   const dialog = openDialog(
@@ -79,25 +80,32 @@ function updateRow(element, person) {
   setText(element.querySelector(".row-name"), person.name || person.identity);
   setText(element.querySelector(".row-role"), t(`role.${person.role}`));
   const state = element.querySelector(".row-state");
-  state.hidden = !person.is_muted && !person.has_raised_hand;
-  setIcon(state, person.is_muted ? "mic-off" : "hand");
-  setText(state.querySelector(".visually-hidden"), t(person.is_muted ? "stage.muted" : "stage.hand"));
+  const isMuted = person.role !== "listener" && (person.is_muted || person.is_self_muted);
+  state.hidden = !isMuted && !person.has_raised_hand;
+  setIcon(state, isMuted ? "mic-off" : "hand");
+  setText(state.querySelector(".visually-hidden"), t(isMuted ? "stage.muted" : "stage.hand"));
 }
 
 function row(person, open) {
   return h("li", { class: "row" }, h("button", { class: "row-button", type: "button", "aria-haspopup": "dialog", on: { click: open } }, ...face(person)));
 }
 
-function handRow(person, bring) {
+function handRow(person, answer) {
+  const name = person.name || person.identity;
   return h(
     "li",
     { class: "row" },
     h("div", { class: "row-button" }, ...face(person)),
     h(
       "button",
-      { class: "button small primary", type: "button", on: { click: bring } },
+      { class: "icon-button", type: "button", "aria-label": t("people.decline", { name }), on: { click: () => answer("decline-hand") } },
+      icon("close"),
+    ),
+    h(
+      "button",
+      { class: "button small primary", type: "button", on: { click: () => answer("accept-hand") } },
       h("span", { text: t("people.bring") }),
-      h("span", { class: "visually-hidden", text: person.name || person.identity }),
+      h("span", { class: "visually-hidden", text: name }),
     ),
   );
 }

@@ -16,8 +16,10 @@ import { confirm, openDialog } from "./dialog.js";
  */
 export function actionsFor(you, person) {
   const isOnStage = person.role !== "listener";
-  if (you.identity === person.identity || !mayModerate(you.role) || person.role === "host") return [];
+  if (you.identity === person.identity) return isOnStage && you.role !== "host" ? ["step_down"] : [];
+  if (!mayModerate(you.role) || person.role === "host") return [];
   if (person.role === "cohost" && you.role !== "host") return [];
+  if (person.has_raised_hand) return ["accept-hand", "decline-hand", "remove", "block"];
   if (!isOnStage) return ["promote", "invite", "remove", "block"];
   const actions = [person.is_muted ? "unmute" : "mute"];
   if (you.role === "host") actions.push(person.role === "cohost" ? "uncohost" : "cohost");
@@ -25,6 +27,9 @@ export function actionsFor(you, person) {
 }
 
 const DRAWINGS = {
+  step_down: "down",
+  "accept-hand": "up",
+  "decline-hand": "close",
   promote: "up",
   invite: "mic",
   mute: "mic-off",
@@ -49,6 +54,7 @@ export async function act(visit, action, person) {
   const sure = !ASKED.has(action) || (await confirm({ title: t(`ask.${action}.title`, { name }), text: t(`ask.${action}.text`, { name }), yes: t(`person.${action}`) }));
   if (!sure) return;
   const calls = {
+    step_down: () => visit.client.stepDown(),
     cohost: () => visit.client.moderate(person.identity, "promote", { role: "cohost" }),
     uncohost: () => visit.client.moderate(person.identity, "promote", { role: "speaker" }),
     promote: () => visit.client.moderate(person.identity, "promote", { role: "speaker" }),
@@ -60,6 +66,7 @@ export async function act(visit, action, person) {
 /** @param {import("../app/visit.js").Visit} visit @param {import("../sdk/roster.js").Participant} person */
 export function openPerson(visit, person) {
   const actions = actionsFor(visit.roster.you, person);
+  const note = person.is_muted ? "person.is_muted" : person.is_self_muted ? "person.is_self_muted" : null;
   const run = (action) => () => {
     dialog.close();
     act(visit, action, person);
@@ -71,7 +78,7 @@ export function openPerson(visit, person) {
       { class: "person" },
       avatar(person),
       h("p", { class: "person-role", text: t(`role.${person.role}`) }),
-      person.is_muted ? h("p", { class: "person-note", text: t("person.is_muted") }) : null,
+      note ? h("p", { class: "person-note", text: t(note) }) : null,
     ),
     h(
       "ul",

@@ -70,7 +70,7 @@ export function tray(choose) {
   };
   const element = h(
     "div",
-    { class: "tray", role: "group", "aria-label": t("reactions.name"), hidden: true },
+    { class: "tray", role: "region", "aria-label": t("reactions.name"), hidden: true },
     ...REACTIONS.map(({ emoji, drawing, name }) =>
       h(
         "button",

@@ -40,7 +40,8 @@ export function openSettings(visit) {
         setText(later, t("settings.language.later"));
       },
     }),
-    shortcuts(),
+    toggle({ id: "captions", wish: "hasCaptions" }),
+    toggle({ id: "shortcuts", wish: "hasShortcuts" }),
     numbers.element,
   );
   const later = dialog.querySelector(".field-note");
@@ -105,13 +106,14 @@ function choice({ id, label, value, options, take }) {
   return h("div", { class: "setting" }, h("label", { class: "field-label", for: id, text: label }), select, note);
 }
 
-function shortcuts() {
-  const take = ({ target }) => prefer({ hasShortcuts: target.checked });
-  const box = h("input", { type: "checkbox", id: "shortcuts", checked: preferences.hasShortcuts, on: { change: take } });
+/** @param {{id: string, wish: "hasShortcuts" | "hasCaptions"}} options `wish`: the preference behind it */
+function toggle({ id, wish }) {
+  const take = ({ target }) => prefer({ [wish]: target.checked });
+  const box = h("input", { type: "checkbox", id, checked: preferences[wish], on: { change: take } });
   return h(
     "div",
     { class: "setting" },
-    h("label", { class: "choice", for: "shortcuts" }, box, h("span", { text: t("settings.shortcuts") })),
-    h("p", { class: "field-note", text: t("settings.shortcuts.text") }),
+    h("label", { class: "choice", for: id }, box, h("span", { text: t(`settings.${id}`) })),
+    h("p", { class: "field-note", text: t(`settings.${id}.text`) }),
   );
 }

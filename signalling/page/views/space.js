@@ -8,6 +8,7 @@ import { bar } from "./bar.js";
 import { connectionLine } from "./connection.js";
 import { confirm, openDialog } from "./dialog.js";
 import { greenroom } from "./greenroom.js";
+import { openManage } from "./manage.js";
 import { notices } from "./notices.js";
 import { openPeople } from "./people.js";
 import { act, openPerson } from "./person.js";
@@ -37,7 +38,7 @@ export function space({ visit, leave, fail, signal }) {
   const airing = () => goOnAir(visit, { title: t("greenroom.title"), text: t("greenroom.text"), otherwise: t("greenroom.not_now") });
   const controls = bar(visit, {
     react: () => choices.toggle(controls.element.querySelector('[data-control="react"]')),
-    people: () => openPeople(visit, { muteAll: () => muteAll(visit, said) }),
+    people: () => openPeople(visit, { muteAll: () => muteAll(visit, said), manage: () => openManage(visit, { end: () => endForAll(visit) }) }),
     share: () => visit.roster.space && openShare(visit.roster.space),
     settings: () => openSettings(visit),
     microphone: airing,
@@ -59,7 +60,7 @@ export function space({ visit, leave, fail, signal }) {
     line.update();
     if (visit.client.media?.state === "failed") fail(visit.client.media.error);
     else if (visit.client.feed?.state === "failed") fail(visit.client.feed.error);
-    else if (visit.client.playback.isBlocked) askToHear(visit.client.playback);
+    else if (visit.client.playback.isBlocked && !document.querySelector("dialog.greenroom")) askToHear(visit.client.playback);
   };
   const when = (type, run) => visit.addEventListener(type, run, { signal });
   when("change", draw);
@@ -72,7 +73,7 @@ export function space({ visit, leave, fail, signal }) {
   when("notice", ({ detail }) => said.show(t(detail.key, detail.values), { tone: detail.tone }));
   when("onstage", () => goOnAir(visit, { title: t("greenroom.promoted"), text: t("greenroom.promoted_text"), otherwise: t("greenroom.not_now") }));
   when("offstage", () => document.querySelector("dialog.greenroom")?.close());
-  when("invited", () => answerInvitation(visit));
+  when("invited", ({ detail }) => answerInvitation(visit, detail));
   window.addEventListener("online", () => visit.client.refresh(), { signal });
   listenToKeys({
     isEnabled: () => preferences.hasShortcuts && visit.microphone !== null,
@@ -98,13 +99,13 @@ function header(visit, leave) {
   );
   const tick = () => {
     const { space } = visit.roster;
-    if (space) setText(elapsed, clock((Date.now() - Date.parse(space.created_at)) / 1000));
+    if (space) setText(elapsed, clock((Date.now() - Date.parse(space.started_at ?? space.created_at)) / 1000));
   };
   const timer = setInterval(() => (element.isConnected ? tick() : clearInterval(timer)), 1000);
   const update = () => {
     const { space, participants } = visit.roster;
     setText(title, space?.title ?? "");
-    const name = participants.get(space?.host)?.name || space?.host;
+    const name = participants.get(space?.host)?.name || space?.host_name || space?.host;
     setText(host, name ? t("space.with", { name }) : "");
     if (space) document.title = t("space.document_title", { title: space.title });
     tick();
@@ -120,7 +121,7 @@ function header(visit, leave) {
  */
 export async function goOnAir(visit, words) {
   if (document.querySelector("dialog.greenroom")) return false;
-  const ready = await greenroom(words);
+  const ready = await greenroom({ ...words, touched: () => visit.client.playback.resume() });
   return ready !== null && (await visit.attempt(() => visit.goOnAir(ready.microphone, { isOpen: ready.isOpen })));
 }
 
@@ -142,7 +143,7 @@ function announceHands(visit, said) {
     if (visit.isModerator) {
       for (const identity of hands.filter((hand) => !known.has(hand))) {
         const person = participants.get(identity);
-        const run = () => act(visit, "promote", participants.get(identity) ?? person);
+        const run = () => act(visit, "accept-hand", participants.get(identity) ?? person);
         said.show(t("notice.hand", { name: person.name || identity }), { action: t("people.bring"), run });
       }
     }
@@ -150,12 +151,16 @@ function announceHands(visit, said) {
   };
 }
 
-async function askToLeave(visit, leave) {
+async function endForAll(visit) {
+  const sure = await confirm({ title: t("ask.end.title"), text: t("ask.end.text"), yes: t("ask.end.yes") });
+  if (sure) visit.attempt(() => visit.client.end());
+}
+
+function askToLeave(visit, leave) {
   if (visit.role !== "host") return leave();
-  const end = async () => {
+  const end = () => {
     dialog.close();
-    const sure = await confirm({ title: t("ask.end.title"), text: t("ask.end.text"), yes: t("ask.end.yes") });
-    if (sure) visit.attempt(() => visit.client.end());
+    endForAll(visit);
   };
   const dialog = openDialog(
     { title: t("ask.leave.title") },
@@ -169,12 +174,15 @@ async function askToLeave(visit, leave) {
   );
 }
 
-async function answerInvitation(visit) {
-  const words = { title: t("greenroom.invited"), text: t("greenroom.invited_text"), otherwise: t("greenroom.not_now") };
+/** The green room is the question: stepping on stage accepts, everything else declines. */
+async function answerInvitation(visit, role) {
   if (document.querySelector("dialog.greenroom")) return;
-  const ready = await greenroom(words);
-  if (ready === null) return;
-  await visit.attempt(() => visit.acceptInvitation(ready.microphone, { isOpen: ready.isOpen }));
+  const text = t(role === "cohost" ? "greenroom.invited_cohost" : "greenroom.invited_text");
+  const ready = await greenroom({ title: t("greenroom.invited"), text, otherwise: t("greenroom.decline"), touched: () => visit.client.playback.resume() });
+  if (visit.isOver) return;
+  await visit.attempt(() =>
+    ready ? visit.goOnAir(ready.microphone, { isOpen: ready.isOpen, isInvited: true }) : visit.client.answerInvitation(false),
+  );
 }
 
 /** Browsers keep a page silent until it is touched: one button, nothing else to understand. */

@@ -5,6 +5,8 @@ import { loudness } from "../audio/microphone.js";
 import { h, icon, list, setAttribute, setIcon, setText } from "../app/dom.js";
 import { t, tn } from "../app/messages.js";
 import { avatar } from "./avatar.js";
+import { captions } from "./captions.js";
+import { links } from "./links.js";
 
 /** Faces of the audience that are drawn; the rest is a number. */
 const SEATS = 14;
@@ -20,6 +22,8 @@ export function stage({ visit, openPerson }) {
   const waiting = h("p", { class: "stage-waiting" });
   const seats = h("ul", { class: "seats", "aria-hidden": "true" });
   const count = h("p", { class: "house-count" });
+  const surtitles = captions(visit);
+  const pinned = links(visit);
   const platform = h(
     "section",
     { class: "stage", "aria-label": t("stage.name") },
@@ -27,14 +31,21 @@ export function stage({ visit, openPerson }) {
     h("div", { class: "light", "aria-hidden": "true" }),
     tiles,
     waiting,
+    surtitles.element,
     h("div", { class: "footlights", "aria-hidden": "true" }),
   );
-  const house = h("section", { class: "house", "aria-label": t("stage.house") }, seats, count);
+  const house = h(
+    "section",
+    { class: "house", "aria-label": t("stage.house") },
+    h("div", { class: "house-left" }, surtitles.toggle),
+    h("div", { class: "house-people" }, seats, count),
+    pinned.element,
+  );
   const element = h("div", { class: "theatre" }, platform, house);
 
   const updateTile = (tile, person) => {
     const isMe = person.identity === visit.roster.you?.identity;
-    const isMuted = person.is_muted || (isMe && visit.microphoneState !== "open");
+    const isMuted = person.is_muted || person.is_self_muted || (isMe && visit.microphoneState !== "open");
     setLevel(tile, isMe ? ownLevel(visit) : levelOf(visit.roster, person), isMuted);
     tile.classList.toggle("muted", isMuted);
     tile.classList.toggle("away", !person.is_connected && !isMe);
@@ -54,6 +65,8 @@ export function stage({ visit, openPerson }) {
     setText(waiting, roster.space && speakers.length === 0 ? t("stage.empty") : "");
     setAttribute(platform, "aria-busy", roster.space === null);
     updateHouse(visit, { seats, count });
+    surtitles.update();
+    pinned.update();
   };
 
   const updateOwnLevel = () => {
