@@ -18,8 +18,10 @@ def main() -> int:
     from sfu.audio.process import MixerProcess  # noqa: PLC0415 - see above
     from sfu.contract.log import set_up_logging  # noqa: PLC0415
 
-    # Ctrl-C is for the sfu, which then closes the control socket.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Both are for the sfu, which may mix on for a while and then closes the control socket. A service manager and a
+    # terminal send them to all of its processes.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     set_up_logging(level=arguments.log_level, format=arguments.log_format, process="mixer")
     control = socket.socket(fileno=arguments.control)
     control.setblocking(False)

@@ -10,7 +10,7 @@ Media takes another way: plain RTP over Unix datagram sockets, one pair for each
 from typing import Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from sfu.contract.wire import HEADER_BYTES, FrameReader, WireError
 
@@ -72,6 +72,17 @@ class Totals(Struct):
     """The longest of its speakers' jitter buffers'."""
 
 
+SPENT_BOUNDS_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02)
+TARGET_BOUNDS_S = (0.03, 0.04, 0.05, 0.06, 0.08, 0.1)
+
+
+class Histogram(Struct):
+    """How many values did not exceed each bound, the last count being of those beyond all; and their sum."""
+
+    counts: list[int]
+    sum: float = 0.0
+
+
 # To the mixer
 
 
@@ -103,7 +114,8 @@ class RemoveVoice(Struct, frozen=True, tag="remove_voice"):
 
 
 class AddProgram(Struct, frozen=True, tag="add_program"):
-    """A stream for one audience: all voices, or all `without` the one that listens. The first is that of all."""
+    """A stream for one audience: all voices, or all `without` the one that listens. That of all comes before any
+    other."""
 
     space: str
     ssrc: int
@@ -115,7 +127,13 @@ class RemoveProgram(Struct, frozen=True, tag="remove_program"):
     ssrc: int
 
 
-ToMixer = Assign | Release | SetVoice | RemoveVoice | AddProgram | RemoveProgram
+class Sync(Struct, frozen=True, tag="sync"):
+    """Asks for `Synced` with the same number: all before it is obeyed, in every packet that is sent after it."""
+
+    number: int
+
+
+ToMixer = Assign | Release | SetVoice | RemoveVoice | AddProgram | RemoveProgram | Sync
 
 
 # From the mixer
@@ -129,6 +147,10 @@ class Beat(Struct, frozen=True, tag="beat"):
     """A frame of all spaces is done. `warm` are those that have just run long enough to be listened to."""
 
     warm: tuple[str, ...] = ()
+
+
+class Synced(Struct, frozen=True, tag="synced"):
+    number: int
 
 
 class Failed(Struct, frozen=True, tag="failed"):
@@ -149,6 +171,7 @@ class Watched(Struct, frozen=True, tag="watched"):
     """Once a second; counts up since the process began."""
 
     spaces: dict[str, Totals]
+    """Those that it has."""
     frames: int
     skipped_frames: int
     unsent: int
@@ -157,9 +180,15 @@ class Watched(Struct, frozen=True, tag="watched"):
     encode_s: float
     mix_s: float
     """All else within frames."""
+    gone: Totals = field(default_factory=Totals)
+    """The sum of those that it had."""
+    spent: dict[str, Histogram] = field(default_factory=dict)
+    """`decode`, `mix` and `encode` of one space in one frame; `frame`, all spaces in one. Bounds: SPENT_BOUNDS_S."""
+    targets: Histogram = field(default_factory=lambda: Histogram([]))
+    """Each space's longest jitter-buffer target, once a second. Bounds: TARGET_BOUNDS_S."""
 
 
-FromMixer = Ready | Beat | Failed | Levels | Watched
+FromMixer = Ready | Beat | Synced | Failed | Levels | Watched
 
 _encoder = msgspec.msgpack.Encoder()
 _to_mixer = msgspec.msgpack.Decoder(ToMixer)

@@ -22,6 +22,7 @@ import structlog
 
 from sfu.audio import contract, libopus
 from sfu.audio.contract import (
+    TARGET_BOUNDS_S,
     AddProgram,
     Assign,
     Beat,
@@ -33,12 +34,16 @@ from sfu.audio.contract import (
     RemoveProgram,
     RemoveVoice,
     SetVoice,
+    Sync,
+    Synced,
     ToMixer,
     ToMixerReader,
+    Totals,
     Watched,
 )
 from sfu.audio.mixer import Mixer
 from sfu.audio.opus import Meter, Opus
+from sfu.audio.watch import Spent, make_histogram, observe, sum_totals
 
 FRAME_S = 0.020
 
@@ -122,6 +127,9 @@ class MixerProcess:
         self._skipped = 0
         self._busy_s = 0.0
         self._unsent = 0
+        self._gone = Totals()
+        self._spent = Spent()
+        self._targets = make_histogram(TARGET_BOUNDS_S)
         self._next_s = 0.0
         self._writer: asyncio.StreamWriter | None = None
 
@@ -159,6 +167,9 @@ class MixerProcess:
         if isinstance(message, Assign):
             self._assign(message)
             return
+        if isinstance(message, Sync):
+            self._say(Synced(message.number))
+            return
         space = self._spaces.get(message.space)
         if space is None:
             return
@@ -190,6 +201,7 @@ class MixerProcess:
         del self._spaces[space.name], self._by_descriptor[space.fileno()]
         self._taps.unregister(space.fileno())
         self._unsent += space.unsent
+        self._gone = sum_totals((self._gone, space.mixer.totals()))
         space.close()
 
     def _say(self, message: FromMixer) -> None:
@@ -223,7 +235,7 @@ class MixerProcess:
             self._drain()
             self._crumb.value = space.number
             try:
-                space.send(space.mixer.on_frame(self._clock()))
+                self._mix(space)
             except Exception as error:  # a fault of ours costs this space its mix, no other
                 log.exception("mix failed", space=space.name)
                 self._drop(space)
@@ -235,9 +247,21 @@ class MixerProcess:
             if space.frames == WARM_FRAMES:
                 warm.append(space.name)
         self._frame += 1
-        self._busy_s += self._clock() - began_s
+        busy_s = self._clock() - began_s
+        self._busy_s += busy_s
+        self._spent.note("frame", busy_s)
         self._say(Beat(tuple(warm)))
         self._tell()
+
+    def _mix(self, space: Space) -> None:
+        """One frame of one space."""
+        meter, began_s = self._meter, self._clock()
+        decoded_s, encoded_s = meter.decode_s, meter.encode_s
+        space.send(space.mixer.on_frame(began_s))
+        decode_s, encode_s = meter.decode_s - decoded_s, meter.encode_s - encoded_s
+        self._spent.note("decode", decode_s)
+        self._spent.note("encode", encode_s)
+        self._spent.note("mix", max(0.0, self._clock() - began_s - decode_s - encode_s))
 
     def _tell(self) -> None:
         if self._frame % LEVELS_EVERY == 0:
@@ -249,12 +273,19 @@ class MixerProcess:
 
     def _watched(self) -> Watched:
         meter = self._meter
+        spaces = {space.name: space.mixer.totals() for space in self._spaces.values()}
+        for totals in spaces.values():
+            if totals.voices_now:
+                observe(self._targets, totals.target_s_now, TARGET_BOUNDS_S)
         return Watched(
-            spaces={space.name: space.mixer.totals() for space in self._spaces.values()},
+            spaces=spaces,
             frames=self._frame,
             skipped_frames=self._skipped,
             unsent=self._unsent + sum(space.unsent for space in self._spaces.values()),
             decode_s=meter.decode_s,
             encode_s=meter.encode_s,
             mix_s=max(0.0, self._busy_s - meter.decode_s - meter.encode_s),
+            gone=self._gone,
+            spent=self._spent.histograms,
+            targets=self._targets,
         )

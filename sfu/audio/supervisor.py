@@ -1,7 +1,7 @@
 """Runs mixer processes for the sfu: starts, feeds, watches and restarts them as `Fleet` decides. Edge.
 
-    supervisor = Supervisor(processes=2, directory=run_directory, listener=relay)
-    supervisor.start()
+    supervisor = Supervisor(processes=2, directory=run_directory)
+    supervisor.start(relay)                                    # no process yet: they come with the spaces
     taps = supervisor.open_space("town-hall", Settings())      # open the data plane's tap with these
     supervisor.set_voice("town-hall", ssrc, is_open=True)      # for each track; before its gate opens, after it closes
     ...
@@ -11,25 +11,38 @@ What the sfu must know comes to its `Listener`, on the event loop.
 """
 
 import asyncio
-import contextlib
-import mmap
-import os
-import socket
-import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
 import structlog
 
-from sfu.audio.contract import FromMixer, FromMixerReader, Levels, Ready, Settings, Taps, ToMixer, Watched, encode
-from sfu.audio.fleet import Effect, Fleet, Kill, Mixed, Spawn, Tell, Unmixed
+from sfu.audio.child import Child
+from sfu.audio.contract import (
+    FromMixer,
+    FromMixerReader,
+    Levels,
+    Ready,
+    Settings,
+    Sync,
+    Synced,
+    Taps,
+    ToMixer,
+    Watched,
+    encode,
+)
+from sfu.audio.fleet import Fleet
+from sfu.audio.orders import Effect, End, Kill, Mixed, Spawn, Tell, Unmixed
+from sfu.audio.watch import Account
 from sfu.contract.wire import WireError
-
-CRUMB_BYTES = 4
 
 STOP_S = 2.0
 """A process that is told to end has as long before it is killed."""
+
+LATE_S = 0.010
+"""A timer that rings so late was held up, and so perhaps were beats that have come: they are read before any judgement.
+"""
 
 log = structlog.get_logger(__name__)
 
@@ -47,75 +60,28 @@ class Listener(Protocol):
         """(SSRC, dBov) of tracks whose packets do not tell."""
 
 
-class Child:
-    """One mixer process, our end of its socket, and the memory in which it notes what it works on."""
-
-    def __init__(
-        self,
-        process: asyncio.subprocess.Process,
-        crumb: mmap.mmap,
-        *,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-    ) -> None:
-        self.process = process
-        self.reader = reader
-        self.writer = writer
-        self._crumb = crumb
-
-    @classmethod
-    async def spawn(cls, *arguments: str) -> "Child":
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        crumb = os.memfd_create("palco-mixer")
-        try:
-            os.ftruncate(crumb, CRUMB_BYTES)
-            memory = mmap.mmap(crumb, CRUMB_BYTES)
-            descriptors = ("--control", str(theirs.fileno()), "--crumb", str(crumb))
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "sfu.audio", *descriptors, *arguments),
-                pass_fds=(theirs.fileno(), crumb),
-                stdin=asyncio.subprocess.DEVNULL,
-            )
-        except OSError:
-            ours.close()
-            raise
-        finally:
-            theirs.close()
-            os.close(crumb)
-        ours.setblocking(False)
-        reader, writer = await asyncio.open_connection(sock=ours)
-        return cls(process, memory, reader=reader, writer=writer)
-
-    @property
-    def number(self) -> int:
-        """Of the space that it works on, or worked on when it died; 0 for none."""
-        return int.from_bytes(self._crumb[:CRUMB_BYTES], sys.byteorder)
-
-    def kill(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            self.process.kill()
-
-
 class Supervisor:
-    """`directory` is for the taps' sockets: ours alone, with a short path (a socket's has at most 107 bytes).
+    """`directory` is for the taps' sockets: ours alone, with a short path (a socket's has at most 107 bytes)."""
 
-    `watched` has each process's last word about itself, for metrics.
-    """
-
-    def __init__(self, *, processes: int, directory: Path, listener: Listener, arguments: tuple[str, ...] = ()) -> None:
-        self.watched: dict[int, Watched] = {}
+    def __init__(self, *, processes: int, directory: Path, arguments: tuple[str, ...] = ()) -> None:
+        self.account = Account()
+        """For metrics."""
         self._fleet = Fleet(processes)
         self._directory = directory
-        self._listener = listener
+        self._listener: Listener | None = None
         self._arguments = arguments
         self._children: dict[int, Child] = {}
         self._lives: dict[int, asyncio.Task[None]] = {}
+        self._dismissed: set[int] = set()
+        self._awaiting: dict[int, dict[int, Callable[[], None]]] = {}
+        """By process and number of the `Sync`."""
+        self._last_sync = 0
         self._timer: asyncio.TimerHandle | None = None
         self._is_stopping = False
         self._opened = 0
 
-    def start(self) -> None:
-        self._do(self._fleet.on_wake(time.monotonic()))
+    def start(self, listener: Listener) -> None:
+        self._listener = listener
 
     async def stop(self) -> None:
         """Ends all processes; their spaces are not said to be unmixed."""
@@ -134,6 +100,10 @@ class Supervisor:
     def pids(self) -> dict[int, int]:
         return {number: child.process.pid for number, child in self._children.items()}
 
+    def census(self) -> dict[int, tuple[str, int]]:
+        """Of each process, running or not: its state, and how many spaces it has."""
+        return self._fleet.census()
+
     # Commands
 
     def open_space(self, space: str, settings: Settings) -> Taps:
@@ -146,7 +116,7 @@ class Supervisor:
         return taps
 
     def close_space(self, space: str) -> None:
-        self._do(self._fleet.close_space(space))
+        self._do(self._fleet.close_space(space, time.monotonic()))
 
     def set_voice(self, space: str, ssrc: int, *, is_open: bool, red_payload_type: int | None = None) -> None:
         self._do(self._fleet.set_voice(space, ssrc, is_open=is_open, red_payload_type=red_payload_type))
@@ -154,12 +124,23 @@ class Supervisor:
     def remove_voice(self, space: str, ssrc: int) -> None:
         self._do(self._fleet.remove_voice(space, ssrc))
 
-    def add_audience(self, space: str, *, without: int) -> None:
+    def add_audience(self, space: str, *, without: int | None) -> None:
         """One more program, for the speaker `without` whom it is; `on_mixed` tells its SSRC."""
         self._do(self._fleet.add_audience(space, without))
 
-    def remove_audience(self, space: str, *, without: int) -> None:
+    def remove_audience(self, space: str, *, without: int | None) -> None:
         self._do(self._fleet.remove_audience(space, without))
+
+    def when_obeyed(self, space: str, proceed: Callable[[], None]) -> None:
+        """Calls `proceed` once nothing is sent any more that contradicts what was said of the space: its process is
+        past it, or has lost the space."""
+        process = self._fleet.process_of(space)
+        if process is None or process not in self._children or not self._fleet.is_well(process):
+            proceed()
+            return
+        self._last_sync += 1
+        self._awaiting.setdefault(process, {})[self._last_sync] = proceed
+        self._tell(process, Sync(self._last_sync))
 
     # Effects
 
@@ -168,17 +149,39 @@ class Supervisor:
             match effect:
                 case Spawn(number):
                     self._lives[number] = asyncio.create_task(self._live(number))
+                case End(number):
+                    self._dismiss(number)
                 case Kill(number):
                     if (child := self._children.get(number)) is not None:
                         log.warning("mixer hangs", mixer=number, space=self._fleet.name_of(child.number))
                         child.kill()
                 case Tell(number, message):
                     self._tell(number, message)
-                case Mixed(space, programs):
-                    self._listener.on_mixed(space, programs)
-                case Unmixed(space):
-                    self._listener.on_unmixed(space)
+                case Mixed() | Unmixed():
+                    self._report(effect)
+        for number in [number for number in self._awaiting if not self._fleet.is_well(number)]:
+            for proceed in self._awaiting.pop(number).values():
+                proceed()
         self._set_timer()
+
+    def _report(self, effect: Mixed | Unmixed) -> None:
+        if isinstance(effect, Unmixed):
+            self.account.fallbacks[effect.reason] += 1
+        if self._listener is None:
+            return
+        try:
+            if isinstance(effect, Unmixed):
+                self._listener.on_unmixed(effect.space)
+            else:
+                self._listener.on_mixed(effect.space, effect.programs)
+        except Exception:  # one space's trouble must not become another's
+            log.exception("bug", space=effect.space)
+
+    def _dismiss(self, number: int) -> None:
+        """It ends when its socket closes."""
+        self._dismissed.add(number)
+        if (child := self._children.get(number)) is not None:
+            child.writer.close()
 
     def _tell(self, number: int, message: ToMixer) -> None:
         if (child := self._children.get(number)) is not None and not child.writer.is_closing():
@@ -190,12 +193,19 @@ class Supervisor:
             self._timer = None
         wakes_at_s = self._fleet.wakes_at_s
         if wakes_at_s is not None and not self._is_stopping:
-            delay_s = max(0.0, wakes_at_s - time.monotonic())
-            self._timer = asyncio.get_running_loop().call_later(delay_s, self._on_wake)
+            self._ring_at(max(wakes_at_s, time.monotonic()))
 
-    def _on_wake(self) -> None:
+    def _ring_at(self, due_s: float) -> None:
+        delay_s = max(0.0, due_s - time.monotonic())
+        self._timer = asyncio.get_running_loop().call_later(delay_s, self._on_wake, due_s)
+
+    def _on_wake(self, due_s: float) -> None:
         self._timer = None
-        self._do(self._fleet.on_wake(time.monotonic()))
+        now_s = time.monotonic()
+        if now_s > due_s + LATE_S:
+            self._ring_at(now_s + LATE_S / 2)
+        else:
+            self._do(self._fleet.on_wake(now_s))
 
     # A process, from start to end
 
@@ -208,7 +218,11 @@ class Supervisor:
         else:
             noted = await self._watch(number, child)
         self._lives.pop(number, None)
+        self.account.on_gone(number)
         if not self._is_stopping:
+            if number not in self._dismissed:
+                self.account.restarts[number] += 1
+            self._dismissed.discard(number)
             self._do(self._fleet.on_exited(number, noted, time.monotonic()))
 
     async def _watch(self, number: int, child: Child) -> int:
@@ -223,23 +237,28 @@ class Supervisor:
             child.kill()
         finally:
             del self._children[number]
-            self.watched.pop(number, None)
             child.writer.close()
         if not self._is_stopping:
             # Its socket is closed: it is gone, or as good as.
             child.kill()
         code = await child.process.wait()
         noted = child.number
-        if not self._is_stopping:
+        if number in self._dismissed:
+            log.info("mixer dismissed", mixer=number)
+        elif not self._is_stopping:
             log.warning("mixer ended", mixer=number, code=code, space=self._fleet.name_of(noted))
         return noted
 
     def _on_message(self, number: int, message: FromMixer) -> None:
         match message:
             case Levels(space, levels):
-                self._listener.on_levels(space, levels)
+                if self._listener is not None:
+                    self._listener.on_levels(space, levels)
+            case Synced(sync):
+                if (proceed := self._awaiting.get(number, {}).pop(sync, None)) is not None:
+                    proceed()
             case Watched():
-                self.watched[number] = message
+                self.account.on_watched(number, message)
             case Ready(libopus):
                 log.info("mixer ready", mixer=number, libopus=libopus)
         self._do(self._fleet.on_message(number, message, time.monotonic()))

@@ -9,6 +9,7 @@ from sfu.audio.contract import (
     Failed,
     FromMixer,
     FromMixerReader,
+    Histogram,
     Levels,
     Ready,
     Release,
@@ -17,6 +18,8 @@ from sfu.audio.contract import (
     Settings,
     SetVoice,
     Sound,
+    Sync,
+    Synced,
     Taps,
     ToMixer,
     ToMixerReader,
@@ -34,15 +37,26 @@ TO: list[ToMixer] = [
     AddProgram("town", 10, 1),
     RemoveProgram("town", 9),
     Release("town"),
+    Sync(3),
 ]
 
 FROM: list[FromMixer] = [
     Ready("libopus 1.6.1"),
     Beat(("town",)),
+    Synced(3),
     Failed("town", "reason"),
     Levels("town", ((1, -30.5),)),
     Watched(
-        {"town": Totals(packets_in=5)}, frames=1, skipped_frames=0, unsent=0, decode_s=0.1, encode_s=0.2, mix_s=0.3
+        {"town": Totals(packets_in=5)},
+        frames=1,
+        skipped_frames=0,
+        unsent=0,
+        decode_s=0.1,
+        encode_s=0.2,
+        mix_s=0.3,
+        gone=Totals(packets_in=7),
+        spent={"encode": Histogram([0, 1], 0.2)},
+        targets=Histogram([2, 0], 0.1),
     ),
 ]
 

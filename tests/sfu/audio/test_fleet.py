@@ -3,17 +3,14 @@
 from sfu.audio.contract import AddProgram, Assign, Beat, Failed, Ready, Release, RemoveVoice, Settings, SetVoice, Taps
 from sfu.audio.fleet import (
     ASIDE_S,
+    END_S,
     HANG_S,
+    IDLE_S,
     RESTART_S,
     STALL_S,
-    Effect,
     Fleet,
-    Kill,
-    Mixed,
-    Spawn,
-    Tell,
-    Unmixed,
 )
+from sfu.audio.orders import Effect, End, Kill, Mixed, Spawn, Tell, Unmixed
 
 TAPS = Taps("/m", "/s")
 
@@ -25,7 +22,6 @@ class World:
         self.fleet = Fleet(processes)
         self.now_s = 100.0
         self.last: list[Effect] = []
-        self.wake()
 
     def note(self, effects: list[Effect]) -> list[Effect]:
         self.last = effects
@@ -60,11 +56,11 @@ class World:
 
 
 def make_world(*spaces: str, processes: int = 2) -> World:
-    """All processes well, all spaces mixed."""
+    """All processes that so many spaces need are well, all spaces mixed."""
     world = World(processes)
-    world.ready(*range(processes))
     for space in spaces:
         world.open(space)
+    world.ready(*range(min(processes, len(spaces))))
     for space in spaces:
         process = world.fleet.process_of(space)
         assert process is not None
@@ -73,15 +69,35 @@ def make_world(*spaces: str, processes: int = 2) -> World:
 
 
 class TestPlacing:
-    def test_processes_are_started_at_once(self) -> None:
-        assert Fleet(3).on_wake(0.0) == [Spawn(0), Spawn(1), Spawn(2)]
+    def test_without_a_space_there_is_no_process(self) -> None:
+        world = World(3)
+        assert world.wake() == []
+        assert world.fleet.wakes_at_s is None
+
+    def test_every_space_brings_a_process_up_to_their_number(self) -> None:
+        world = World(2)
+        assert [world.open(space) for space in "abc"] == [[Spawn(0)], [Spawn(1)], []]
 
     def test_a_space_opened_before_any_process_is_ready_waits_for_the_first(self) -> None:
         world = World()
-        assert world.open("a") == []
+        world.open("a")
+        world.open("b")
         world.now_s += RESTART_S
         world.ready(1)
-        assert world.assigned() == {"a": 1}
+        assert world.assigned() == {"a": 1, "b": 1}
+
+    def test_a_process_that_has_just_come_takes_its_share(self) -> None:
+        world = World()
+        for space in "abcd":
+            world.open(space)
+        world.now_s += RESTART_S
+        world.ready(0)
+        world.beat(0, *"abcd")
+        world.ready(1)
+        assert sorted(world.assigned().values()) == [1, 1]
+        assert set(world.unmixed()) == set(world.assigned())
+        released = [e.message.space for e in world.last if isinstance(e, Tell) and isinstance(e.message, Release)]
+        assert sorted(released) == sorted(world.assigned())
 
     def test_spaces_are_spread_evenly(self) -> None:
         world = make_world("a", "b", "c", "d")
@@ -94,17 +110,68 @@ class TestPlacing:
         world = make_world("a")
         process = world.fleet.process_of("a")
         assert process is not None
-        assert world.fleet.close_space("a") == [Tell(process, Release("a"))]
-        assert world.fleet.close_space("a") == []
+        assert world.fleet.close_space("a", world.now_s) == [Tell(process, Release("a"))]
+        assert world.fleet.close_space("a", world.now_s) == []
         assert world.fleet.set_voice("a", 1, is_open=True) == []
         world.exit(process)
         assert world.assigned() == {}
 
 
+class TestDismissal:
+    def test_a_process_that_nobody_needs_any_more_is_told_to_end_after_a_while(self) -> None:
+        world = make_world("a", processes=1)
+        world.fleet.close_space("a", world.now_s)
+        self.beat_for(world, IDLE_S - STALL_S / 2)
+        assert world.wake() == []
+        self.beat_for(world, STALL_S)
+        assert End(0) in world.wake()
+        assert world.exit(0) == []
+        assert world.fleet.wakes_at_s is None
+
+    def test_a_space_that_comes_in_between_keeps_it(self) -> None:
+        world = make_world("a", processes=1)
+        world.fleet.close_space("a", world.now_s)
+        self.beat_for(world, IDLE_S / 2)
+        world.open("b")
+        assert world.assigned() == {"b": 0}
+        self.beat_for(world, IDLE_S)
+        assert world.wake() == []
+
+    def test_one_that_comes_too_late_gets_a_new_process(self) -> None:
+        world = make_world("a", processes=1)
+        world.fleet.close_space("a", world.now_s)
+        self.beat_for(world, IDLE_S)
+        assert world.wake() == [End(0)]
+        assert world.open("b") == []
+        assert world.exit(0) == [Spawn(0)]
+        world.ready(0)
+        assert world.assigned() == {"b": 0}
+
+    def test_one_that_does_not_go_is_killed(self) -> None:
+        world = make_world("a", processes=1)
+        world.fleet.close_space("a", world.now_s)
+        self.beat_for(world, IDLE_S)
+        world.wake()
+        assert world.wake(END_S) == [Kill(0)]
+
+    def test_one_that_died_while_nobody_needed_it_is_not_started_again(self) -> None:
+        world = make_world("a", processes=1)
+        world.fleet.close_space("a", world.now_s)
+        world.exit(0)
+        assert world.wake(RESTART_S) == []
+        assert world.fleet.wakes_at_s is None
+
+    @staticmethod
+    def beat_for(world: World, seconds: float) -> None:
+        world.now_s += seconds
+        world.beat(0)
+
+
 class TestMixing:
     def test_a_space_is_mixed_once_its_process_has_run_it_for_a_while(self) -> None:
-        world = make_world()
-        assert not any(isinstance(effect, Mixed) for effect in world.open("a"))
+        world = World(1)
+        world.open("a")
+        assert not any(isinstance(effect, Mixed) for effect in world.ready(0))
         assert world.beat(0) == []
         assert world.beat(0, "a") == [Mixed("a", {None: 1})]
         assert world.beat(0, "a") == []
@@ -116,9 +183,11 @@ class TestMixing:
         assert world.fleet.set_voice("a", 5, is_open=True) == []
         world.fleet.set_voice("a", 6, is_open=True)
         assert world.fleet.remove_voice("a", 6) == [Tell(0, RemoveVoice("a", 6))]
-        effects = world.exit(0)
-        assert Tell(1, SetVoice("a", 5, True)) in effects
-        assert Tell(1, SetVoice("a", 6, True)) not in effects
+        world.exit(0)
+        world.wake(RESTART_S)
+        effects = world.ready(0)
+        assert Tell(0, SetVoice("a", 5, True)) in effects
+        assert Tell(0, SetVoice("a", 6, True)) not in effects
 
     def test_an_audience_of_its_own_is_added_and_announced(self) -> None:
         world = make_world("a")
@@ -129,7 +198,9 @@ class TestMixing:
         world = make_world("a")
         world.fleet.add_audience("a", 5)
         world.exit(0)
-        assert world.beat(1, "a") == [Mixed("a", {None: 3, 5: 4})]
+        world.wake(RESTART_S)
+        world.ready(0)
+        assert world.beat(0, "a") == [Mixed("a", {None: 3, 5: 4})]
 
 
 class TestDeath:
@@ -147,7 +218,7 @@ class TestDeath:
         assert world.wake(RESTART_S) == [Spawn(0)]
 
     def test_one_that_keeps_dying_is_restarted_ever_more_slowly(self) -> None:
-        world = make_world(processes=1)
+        world = make_world("a", processes=1)
         pauses = []
         for _ in range(4):
             world.exit(0)
@@ -186,7 +257,7 @@ class TestDeath:
 
     def test_a_fault_of_our_own_in_one_space_is_that_space_s_alone(self) -> None:
         world = make_world("a", "b", processes=1)
-        assert world.fleet.on_message(0, Failed("a", "why"), world.now_s) == [Unmixed("a")]
+        assert world.fleet.on_message(0, Failed("a", "why"), world.now_s) == [Unmixed("a", "failed")]
         world.beat(0)
         world.now_s += ASIDE_S - STALL_S / 2
         world.beat(0)
@@ -198,7 +269,7 @@ class TestStall:
     def test_without_a_beat_for_70_ms_its_spaces_fall_back(self) -> None:
         world = make_world("a", processes=1)
         assert world.fleet.wakes_at_s == world.now_s + STALL_S
-        assert world.wake(STALL_S) == [Unmixed("a")]
+        assert world.wake(STALL_S) == [Unmixed("a", "hung")]
 
     def test_they_return_with_its_next_beat(self) -> None:
         world = make_world("a", processes=1)

@@ -27,7 +27,8 @@ class Sfu:
     """The other end: speaks into a tap, hears what comes back, and notes what it is told, and when."""
 
     def __init__(self, directory: Path, processes: int) -> None:
-        self.supervisor = Supervisor(processes=processes, directory=directory, listener=self)
+        self.supervisor = Supervisor(processes=processes, directory=directory)
+        self.supervisor.start(self)
         self.mixed: dict[str, dict[int | None, int]] = {}
         self.told: list[tuple[float, str, str]] = []
         self.levels: dict[int, float] = {}
@@ -51,13 +52,13 @@ class Sfu:
         self.told.append((time.monotonic(), what, space))
         self._changed.set()
 
-    async def until(self, what: str, space: str, *, after: int = 0) -> float:
-        """When it was told; `after` so many notes."""
+    async def until(self, what: str, space: str, *, after: int = 0, times: int = 1) -> float:
+        """When it was told so many times; `after` so many notes."""
         async with asyncio.timeout(PATIENCE_S):
             while True:
-                for at_s, told, of in self.told[after:]:
-                    if (told, of) == (what, space):
-                        return at_s
+                fitting = [at_s for at_s, told, of in self.told[after:] if (told, of) == (what, space)]
+                if len(fitting) >= times:
+                    return fitting[times - 1]
                 self._changed.clear()
                 await self._changed.wait()
 
@@ -71,6 +72,7 @@ class Sfu:
             with contextlib.suppress(BlockingIOError):
                 while (packet := rtp.parse(tap.recv(2048))) is not None:
                     self.heard[space].append(packet)
+                    self._note("heard", space)
 
         asyncio.get_running_loop().add_reader(tap.fileno(), hear)
         self._stack.callback(asyncio.get_running_loop().remove_reader, tap.fileno())
@@ -94,7 +96,6 @@ class Sfu:
 @pytest.fixture
 async def sfu(tmp_path: Path) -> AsyncIterator[Sfu]:
     sfu = Sfu(tmp_path, processes=1)
-    sfu.supervisor.start()
     yield sfu
     await sfu.close()
 
@@ -126,6 +127,28 @@ class TestMixing:
         await sfu.speak(taps, Speaker(ssrc=7, payloads=encode(voice(0))), seconds=1.0)
         assert sfu.heard["town"] == []
 
+    async def test_what_was_said_is_obeyed_when_that_is_told(self, sfu: Sfu) -> None:
+        taps = sfu.open("town")
+        sfu.supervisor.set_voice("town", 7, is_open=True)
+        await sfu.until("mixed", "town")
+        speaking = asyncio.create_task(sfu.speak(taps, Speaker(ssrc=7, payloads=encode(tone(500, 4.0))), seconds=2.0))
+        await sfu.until("heard", "town", times=20)
+        sfu.supervisor.set_voice("town", 7, is_open=False)
+        obeyed = asyncio.Event()
+        sfu.supervisor.when_obeyed("town", obeyed.set)
+        await obeyed.wait()
+        count = len(sfu.heard["town"])
+        await speaking
+        # What the socket held, the frame in which the voice fades, and three of silence that close the stream.
+        assert len([packet for packet in sfu.heard["town"][count:] if len(packet.payload) > 3]) <= 8
+
+    async def test_nothing_is_to_be_waited_for_where_no_process_has_the_space(self, sfu: Sfu) -> None:
+        obeyed: list[bool] = []
+        sfu.supervisor.when_obeyed("nowhere", lambda: obeyed.append(True))
+        sfu.open("town")
+        sfu.supervisor.when_obeyed("town", lambda: obeyed.append(True))
+        assert obeyed == [True, True]
+
     async def test_a_space_without_a_place_for_its_socket_is_alone_in_failing(self, sfu: Sfu, tmp_path: Path) -> None:
         (tmp_path / "1.mixer" / "in the way").mkdir(parents=True)
         sfu.supervisor.open_space("unlucky", Settings())
@@ -135,7 +158,6 @@ class TestMixing:
 
     async def test_when_the_sfu_goes_they_end(self, tmp_path: Path) -> None:
         sfu = Sfu(tmp_path, processes=2)
-        sfu.supervisor.start()
         sfu.open("town")
         await sfu.until("mixed", "town")
         pids = list(sfu.supervisor.pids.values())
