@@ -201,8 +201,7 @@ struct Loop {
 
 /// Runs a worker until it is told to stop.
 pub fn run(worker: Worker) -> io::Result<()> {
-    let poll = Poll::new(&worker.alarm)?;
-    poll.add(worker.socket.as_raw_fd())?;
+    let poll = Poll::new(worker.socket.as_raw_fd(), &worker.alarm)?;
     let sender = udp::Sender::new(&worker.socket);
     let mut it = Loop {
         worker,

@@ -77,19 +77,23 @@ impl Alarm {
     }
 }
 
-/// What a thread waits on: an alarm and sockets.
+/// What a thread waits on: its UDP socket, an alarm, taps.
+///
+/// The UDP socket is not in the epoll set but polled beside it: whoever waits by epoll is looked up by the kernel for every
+/// datagram that leaves, too (`sock_wfree`), and by poll only while he sleeps. It is a twentieth of a datagram's price.
 #[derive(Debug)]
 pub struct Poll {
+    busy: RawFd,
     epoll: OwnedFd,
 }
 
 impl Poll {
-    /// One that waits on `alarm` only.
-    pub fn new(alarm: &Alarm) -> io::Result<Self> {
+    /// One that waits on `busy`, which must outlive it, and on `alarm`.
+    pub fn new(busy: RawFd, alarm: &Alarm) -> io::Result<Self> {
         // SAFETY: no pointers are passed.
         let fd = check(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
         // SAFETY: the kernel has just made this descriptor, and no one else owns it.
-        let poll = Self { epoll: unsafe { OwnedFd::from_raw_fd(fd) } };
+        let poll = Self { busy, epoll: unsafe { OwnedFd::from_raw_fd(fd) } };
         poll.add(alarm.fd.as_raw_fd())?;
         Ok(poll)
     }
@@ -105,13 +109,15 @@ impl Poll {
     /// Sleeps until something is readable, or `timeout` is over. Who is not told: reading an empty socket costs less than
     /// keeping account of many.
     pub fn wait(&self, timeout: Option<Duration>) {
-        let milliseconds = match timeout {
-            // Upwards, or the last fraction of a millisecond would be spent in circles.
-            Some(timeout) => timeout.as_micros().div_ceil(1_000).min(60_000) as libc::c_int,
-            None => -1,
-        };
-        let mut event = libc::epoll_event { events: 0, u64: 0 };
-        // SAFETY: `event` is one event's room, as promised, and lives through the call. An interrupted wait is a short one.
-        unsafe { libc::epoll_wait(self.epoll.as_raw_fd(), &raw mut event, 1, milliseconds) };
+        let wanted = |fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+        let mut sources = [wanted(self.busy), wanted(self.epoll.as_raw_fd())];
+        let limit = timeout.map(|timeout| libc::timespec {
+            tv_sec: timeout.as_secs().min(60) as libc::time_t,
+            tv_nsec: libc::c_long::from(timeout.subsec_nanos()),
+        });
+        let limit = limit.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+        // SAFETY: `sources` are the two entries promised; they and `limit` live through the call, and no signal mask is
+        // given. An interrupted wait is a short one.
+        unsafe { libc::ppoll(sources.as_mut_ptr(), 2, limit, std::ptr::null()) };
     }
 }

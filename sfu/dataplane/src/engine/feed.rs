@@ -54,6 +54,8 @@ pub struct Feed {
     serving: Vec<Routed>,
     /// While `serving`: the next listener to be served.
     cursor: usize,
+    /// Whose packet was served last.
+    last_track: Option<Id>,
     listeners: Vec<Listener>,
 }
 
@@ -68,6 +70,7 @@ impl Feed {
             packets: Vec::with_capacity(64),
             serving: Vec::with_capacity(64),
             cursor: 0,
+            last_track: None,
             listeners: Vec::new(),
         }
     }
@@ -187,11 +190,14 @@ impl Feed {
         self.selection.release(track);
     }
 
-    /// What has gathered is to be served.
-    pub fn begin_round(&mut self) {
+    /// What has gathered is to be served. True if it, and what was served before, is of several tracks.
+    pub fn begin_round(&mut self) -> bool {
         std::mem::swap(&mut self.packets, &mut self.serving);
         self.packets.clear();
         self.cursor = 0;
+        let Some(last) = self.serving.last() else { return false };
+        let before = self.last_track.replace(last.track).unwrap_or(last.track);
+        self.serving.iter().any(|packet| packet.track != before)
     }
 
     /// Goes on with the round; false if the slice is over before all are served. Those whose streams have begun are added

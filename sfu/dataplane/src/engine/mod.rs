@@ -218,7 +218,8 @@ impl Engine {
     /// When the next turn must begin at the latest; None if only a datagram or a command can bring something to do.
     pub fn wakes_at(&self) -> Option<Nanos> {
         let has_life = !self.peers.is_empty() || !self.stages.is_empty();
-        has_life.then(|| self.pack_due_at.map_or(self.schedule.next_at(), |due_at| due_at.min(self.schedule.next_at())))
+        let round_at = self.round.next_at().filter(|_| !self.touched.is_empty());
+        has_life.then(|| [self.pack_due_at, round_at].into_iter().flatten().fold(self.schedule.next_at(), Nanos::min))
     }
 
     /// What Python is to be told since the last call.
@@ -228,7 +229,7 @@ impl Engine {
 
     /// Whether listeners wait for what was taken in: the next turn must follow at once.
     pub fn is_serving(&self) -> bool {
-        self.round.is_running() || !self.touched.is_empty()
+        self.round.is_running() || !self.touched.is_empty() && self.round.next_at().is_none()
     }
 
     /// Whether other workers have packets for this one.
