@@ -309,6 +309,8 @@ def _check_session(command: OpenSession) -> None:
 def _is_possible(section: ReceiveSection | SendSection) -> bool:
     return (
         0 <= section.payload_type <= 127
+        and (section.red_payload_type is None or 0 <= section.red_payload_type <= 127)
+        and section.red_payload_type != section.payload_type
         and 0 <= section.mid_extension <= 255
         and 0 <= section.level_extension <= 255
         and 1 <= len(section.mid.encode()) <= MAX_MID_BYTES

@@ -124,6 +124,7 @@ class Performer:
             mid_id=section.mid_extension,
             level_id=section.level_extension,
             is_open=effect.is_open,
+            red_payload_type=section.red_payload_type,
         )
         self._tracks[effect.session], self._speakers[track] = track, effect.session
 
@@ -136,4 +137,5 @@ class Performer:
                 mid=section.mid,
                 mid_id=section.mid_extension,
                 level_id=section.level_extension,
+                red_payload_type=section.red_payload_type,
             )

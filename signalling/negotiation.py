@@ -3,6 +3,9 @@
 `negotiate` decides for each section: *receive* (the client may speak in it), *send* (a slot), both, or *discard*. What
 cannot be served is refused whole, with the section named: WHIP wants no half-accepted answers (RFC 9725 §4.4).
 
+Redundant audio (RFC 2198) is agreed on where it is offered in a section that we send in, after Opus: so a browser takes
+it and, by its own rule of the first codec, does not send it.
+
 Left out: simulcast, RTX and FEC payloads, RTCP feedback (none is sent), renegotiation. `.local` and all other remote
 candidates are ignored, since ICE-lite learns addresses from authenticated checks.
 """
@@ -42,6 +45,7 @@ class AnswerSection(Struct, frozen=True, kw_only=True):
 
     offered: Section
     codec: Codec | None = None
+    red: Codec | None = None
     receives: bool = False
     slot: int | None = None
 
@@ -183,7 +187,9 @@ def _lay_out(audio: list[Section], kind: Kind, *, max_send: int) -> dict[int, An
     slots = iter(range(max_send))
     for section, (receives, sends) in zip(audio, roles, strict=True):
         slot = next(slots) if sends else None
-        answers[section.index] = AnswerSection(offered=section, codec=_opus_of(section), receives=receives, slot=slot)
+        codec = _opus_of(section)
+        red = _red_of(section, codec) if sends else None
+        answers[section.index] = AnswerSection(offered=section, codec=codec, red=red, receives=receives, slot=slot)
     return answers
 
 
@@ -229,6 +235,16 @@ def _opus_of(section: Section) -> Codec:
     raise _unacceptable(section.label, "it does not offer Opus (opus/48000/2), the one codec of this server")
 
 
+def _red_of(section: Section, opus: Codec) -> Codec | None:
+    """Redundant audio whose blocks are all `opus` (`fmtp` 111/111, RFC 2198 §5), if it is offered."""
+    for codec in section.codecs:
+        is_red = (codec.name, codec.clock_rate_hz, codec.channels) == ("red", 48_000, 2)
+        is_possible = codec.payload_type <= 127 and codec.payload_type not in _FORBIDDEN_PAYLOAD_TYPES
+        if is_red and is_possible and set("/".join(codec.parameters).split("/")) == {str(opus.payload_type)}:
+            return codec
+    return None
+
+
 def _receive_section(answer: AnswerSection) -> ReceiveSection:
     section = answer.offered
     return ReceiveSection(
@@ -237,6 +253,7 @@ def _receive_section(answer: AnswerSection) -> ReceiveSection:
         ssrc=section.ssrcs[0] if len(section.ssrcs) == 1 else None,
         mid_extension=_extension_id(section, MID_EXTENSION),
         level_extension=_extension_id(section, LEVEL_EXTENSION),
+        red_payload_type=answer.red.payload_type if answer.red else None,
     )
 
 
@@ -248,6 +265,7 @@ def _send_section(answer: AnswerSection) -> SendSection:
         mid_extension=_extension_id(section, MID_EXTENSION),
         level_extension=_extension_id(section, LEVEL_EXTENSION),
         max_packet_ms=section.max_packet_ms,
+        red_payload_type=answer.red.payload_type if answer.red else None,
     )
 
 
@@ -277,7 +295,8 @@ def _discarded_lines(section: Section) -> Iterator[str]:
 def _accepted_lines(answer: AnswerSection, codec: Codec, opened: SessionOpened, *, is_first: bool) -> Iterator[str]:
     section = answer.offered
     default = opened.candidates[0]
-    yield f"m=audio {default.port} {section.profile} {codec.payload_type}"
+    formats = f"{codec.payload_type} {answer.red.payload_type}" if answer.red else f"{codec.payload_type}"
+    yield f"m=audio {default.port} {section.profile} {formats}"
     yield f"c=IN IP{ipaddress.ip_address(default.address).version} {default.address}"
     if section.mid:
         yield f"a=mid:{section.mid}"
@@ -291,6 +310,9 @@ def _accepted_lines(answer: AnswerSection, codec: Codec, opened: SessionOpened, 
     yield f"a=setup:{opened.setup}"
     yield f"a=rtpmap:{codec.payload_type} opus/48000/2"
     yield f"a=fmtp:{codec.payload_type} {_opus_parameters(codec)}"
+    if answer.red:
+        yield f"a=rtpmap:{answer.red.payload_type} red/48000/2"
+        yield f"a=fmtp:{answer.red.payload_type} {codec.payload_type}/{codec.payload_type}"
     for uri in (MID_EXTENSION, LEVEL_EXTENSION):
         if identifier := _extension_id(section, uri):
             yield f"a=extmap:{identifier} {uri}"

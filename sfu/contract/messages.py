@@ -41,6 +41,8 @@ class ReceiveSection(Struct, frozen=True):
     ssrc: int | None = None
     mid_extension: int = 0
     level_extension: int = 0
+    red_payload_type: int | None = None
+    """The client may send redundant audio (RFC 2198) under this payload type; its newest payload is what counts."""
 
 
 class SendSection(Struct, frozen=True):
@@ -52,6 +54,8 @@ class SendSection(Struct, frozen=True):
     level_extension: int = 0
     max_packet_ms: int | None = None
     """The client takes no more audio in a packet (`a=maxptime`, RFC 8866 §6.4); None if it does not say."""
+    red_payload_type: int | None = None
+    """Redundant audio (RFC 2198) is understood under this payload type; it is sent once the client reports loss."""
 
 
 class Candidate(Struct, frozen=True):

@@ -46,13 +46,14 @@ class LiveSfu:
         self.metrics_port = take_port()
         self.path = directory / "sfu.sock"
         config = directory / "palco.yaml"
-        settings = {
+        settings: dict[str, Any] = {
             "rtc": {"udp_ports": self.udp_ports, "bind_address": "127.0.0.1", "node_ip": "127.0.0.1"},
             "keys": {"key": secrets.token_hex(32)},
             "metrics": {"sfu_port": self.metrics_port, "signalling_port": 0},
             "control": {"socket": str(self.path)},
         }
-        config.write_text(yaml.safe_dump(settings | overrides))
+        rtc = settings["rtc"] | overrides.pop("rtc", {})
+        config.write_text(yaml.safe_dump(settings | overrides | {"rtc": rtc}))
         environ = {name: value for name, value in os.environ.items() if not name.startswith("PALCO")}
         argv = [sys.executable, "-m", "sfu", "--config", str(config)]
         self._make_process: Callable[[str], Process] = lambda log: Process(argv, directory / log, environ)
@@ -102,9 +103,9 @@ class LiveSfu:
             for index, direction in directions
             if direction in {"sendonly", "sendrecv"}
         ]
-        max_packet_ms = wishes.pop("max_packet_ms", None)
+        only_sent = {name: wishes.pop(name) for name in ("max_packet_ms", "red_payload_type") if name in wishes}
         send = [
-            SendSection(mid=str(index), payload_type=PAYLOAD_TYPE, max_packet_ms=max_packet_ms, **extensions)
+            SendSection(mid=str(index), payload_type=PAYLOAD_TYPE, **only_sent, **extensions)
             for index, direction in directions
             if direction in {"recvonly", "sendrecv"}
         ]

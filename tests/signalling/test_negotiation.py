@@ -109,6 +109,48 @@ def test_a_listener_s_maxptime_goes_with_its_section() -> None:
     assert [section.max_packet_ms for section in agree(offer, "whep").send] == [None, 40]
 
 
+CHROME_WHEP = offers.CHROME_WHIP.replace("a=sendonly", "a=recvonly")
+
+
+def test_redundant_audio_is_agreed_on_where_we_send_and_stands_after_opus() -> None:
+    (section,) = agree(CHROME_WHEP, "whep").send
+    agreement = agree(CHROME_WHEP, "whep")
+    text = build_answer(agreement, opened(agreement))
+
+    assert section.red_payload_type == 63
+    assert " UDP/TLS/RTP/SAVPF 111 63\r\n" in text
+    assert "a=rtpmap:63 red/48000/2\r\na=fmtp:63 111/111\r\n" in text
+
+
+def test_a_stage_section_takes_redundant_audio_both_ways() -> None:
+    agreement = agree(offers.CHROME_WHIP.replace("a=sendonly", "a=sendrecv"), "stage")
+
+    assert agreement.receive is not None
+    assert (agreement.receive.red_payload_type, agreement.send[0].red_payload_type) == (63, 63)
+
+
+def test_redundant_audio_is_not_asked_for_where_we_only_receive() -> None:
+    agreement = agree(offers.CHROME_WHIP, "whip")
+
+    assert agreement.receive is not None
+    assert agreement.receive.red_payload_type is None
+    assert "red/48000" not in build_answer(agreement, opened(agreement))
+
+
+@pytest.mark.parametrize(
+    ("written", "instead"),
+    [
+        ("a=fmtp:63 111/111", "a=fmtp:63 111/0"),
+        ("a=fmtp:63 111/111\n", ""),
+        ("red/48000/2", "red/8000"),
+        ("63", "80"),
+    ],
+    ids=["of another codec", "of nothing", "at another rate", "under a number of RTCP's"],
+)
+def test_redundant_audio_that_is_not_opus_s_is_passed_over(written: str, instead: str) -> None:
+    assert agree(CHROME_WHEP.replace(written, instead), "whep").send[0].red_payload_type is None
+
+
 def test_a_stage_session_hears_in_the_section_that_it_speaks_in_and_in_the_others() -> None:
     agreement = agree(offers.stage_offer("sendrecv", "recvonly", "recvonly"), "stage")
     description = answer(offers.stage_offer("sendrecv", "recvonly", "recvonly"), "stage")

@@ -5,6 +5,9 @@
 //! on loopback receiving is charged to the sender, and a network card would do the cutting. The CPU time is the worker
 //! thread's own, from the scheduler's account.
 //!
+//! Then gates are closed while everyone talks: `mute` is the longest time from the command to the moment when no further packet
+//! of that voice goes to anyone.
+//!
 //! Beside it the ceiling: the same datagrams to the same sockets in the same batches, with nothing else to do.
 
 use std::fs;
@@ -27,7 +30,7 @@ const PAYLOAD: usize = 80;
 const TOC: u8 = 31 << 3;
 const FRAME: Duration = Duration::from_millis(20);
 const PWD: &str = "a-password-of-at-least-22-characters";
-const NEGOTIATED: Negotiated<'_> = Negotiated { payload_type: 111, mid: Some("0"), mid_id: 4, level_id: 1 };
+const NEGOTIATED: Negotiated<'_> = Negotiated { payload_type: 111, mid: Some("0"), mid_id: 4, level_id: 1, red: None };
 
 struct Client {
     socket: UdpSocket,
@@ -39,12 +42,24 @@ struct Client {
 fn main() {
     let arguments: Vec<usize> = std::env::args().skip(1).filter_map(|it| it.parse().ok()).collect();
     println!(
-        "{:>8}{:>10}{:>6}{:>9}{:>10}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}",
-        "speakers", "listeners", "ms", "ours", "of which", "kernel", "ceiling", "times", "a msg", "cpu", "p50", "p99"
+        "{:>8}{:>10}{:>6}{:>9}{:>10}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}",
+        "speakers",
+        "listeners",
+        "ms",
+        "ours",
+        "of which",
+        "kernel",
+        "ceiling",
+        "times",
+        "a msg",
+        "cpu",
+        "p50",
+        "p99",
+        "mute"
     );
     println!(
-        "{:>8}{:>10}{:>6}{:>9}{:>10}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}",
-        "", "", "/pkt", "ns/pkt", "user", "", "ns/pkt", "ceiling", "packets", "%", "<= us", "<= us"
+        "{:>8}{:>10}{:>6}{:>9}{:>10}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}",
+        "", "", "/pkt", "ns/pkt", "user", "", "ns/pkt", "ceiling", "packets", "%", "<=", "<=", "us"
     );
     match arguments[..] {
         [speakers, listeners, seconds] => run(speakers, listeners, seconds as u64, 20),
@@ -67,10 +82,11 @@ fn run(speakers: usize, listeners: usize, seconds: u64, packet_ms: u32) {
     let timeouts = Timeouts { consent: 3_600 * SECOND, join: 3_600 * SECOND };
     let mut dataplane = Dataplane::start(&[server.as_raw_fd()], timeouts).expect("a worker");
     let stage = dataplane.create_stage().expect("a stage");
-    let mut talking = Vec::new();
+    let (mut talking, mut tracks) = (Vec::new(), Vec::new());
     for n in 0..speakers {
         let client = connect(&mut dataplane, &server, n);
-        dataplane.add_track(client.peer, stage, None, Negotiated { mid: None, ..NEGOTIATED }, true).expect("a track");
+        let negotiated = Negotiated { mid: None, ..NEGOTIATED };
+        tracks.push(dataplane.add_track(client.peer, stage, None, negotiated, true).expect("a track"));
         talking.push(client);
     }
     let mut listening = Vec::new();
@@ -93,6 +109,7 @@ fn run(speakers: usize, listeners: usize, seconds: u64, packet_ms: u32) {
     let elapsed = began.elapsed();
     let (after, cpu_after) = (snapshot(&dataplane), cpu_of("palco-worker-0"));
 
+    let mute = close_gates(&mut dataplane, &tracks, &mut talking, &server);
     let of = |name: &str| after[name] - before[name];
     let packets = of("packets_out") as f64;
     let ns = (cpu_after.total_ns - cpu_before.total_ns) as f64 / packets;
@@ -104,12 +121,13 @@ fn run(speakers: usize, listeners: usize, seconds: u64, packet_ms: u32) {
     let payload = PAYLOAD * packet_ms as usize / 20;
     let ceiling = ceiling_ns(&destinations, &server, payload, per_message.round().max(1.0) as usize);
     println!(
-        "{speakers:>8}{listeners:>10}{packet_ms:>6}{ns:>9.0}{user:>10.0}{:>9.0}{ceiling:>9.0}{:>9.2}{per_message:>9.1}{:>9.1}{:>9}{:>9}",
+        "{speakers:>8}{listeners:>10}{packet_ms:>6}{ns:>9.0}{user:>10.0}{:>9.0}{ceiling:>9.0}{:>9.2}{per_message:>9.1}{:>9.1}{:>9}{:>9}{:>9}",
         ns - user,
         ns / ceiling,
         100.0 * (cpu_after.total_ns - cpu_before.total_ns) as f64 / elapsed.as_nanos() as f64,
         quantile(&after, &before, 0.50),
         quantile(&after, &before, 0.99),
+        mute.as_micros(),
     );
     let expected = (speakers * listeners) as f64 * 1_000.0 / f64::from(packet_ms) * seconds as f64;
     if packets < 0.99 * expected {
@@ -180,6 +198,26 @@ fn talk(talking: &mut [Client], server: &UdpSocket, time: Duration) {
             client.sealer.seal_rtp(&mut packet, header_len, header_len + PAYLOAD, client.sequence).expect("sealed");
         client.socket.send_to(&packet[..len], server).expect("sent");
     }
+}
+
+/// Closes and opens gates while everyone talks; the longest that a closing took to be in force and all before it sent.
+fn close_gates(dataplane: &mut Dataplane, tracks: &[Id], talking: &mut [Client], server: &UdpSocket) -> Duration {
+    std::thread::scope(|scope| {
+        scope.spawn(|| talk(talking, server, Duration::from_secs(2)));
+        let closings = (0..30).map(|n| {
+            std::thread::sleep(Duration::from_millis(53)); // no divisor or multiple of a frame
+            let (track, began) = (tracks[n % tracks.len()], Instant::now());
+            dataplane.set_gate(track, false).expect("a track");
+            let ticket = dataplane.barrier();
+            while !dataplane.events().contains(&Event::Applied(ticket)) {
+                std::thread::sleep(Duration::from_micros(20));
+            }
+            let took = began.elapsed();
+            dataplane.set_gate(track, true).expect("a track");
+            took
+        });
+        closings.max().unwrap_or_default()
+    })
 }
 
 fn snapshot(dataplane: &Dataplane) -> std::collections::HashMap<&'static str, u64> {

@@ -95,6 +95,7 @@ fn populate(speakers: usize, listeners: usize) -> (Bench, Vec<SocketAddr>) {
             stage,
             source: Source::Peer(peer),
             payload_type: 111,
+            red: None,
             ssrc: None,
             mid: None,
             mid_id: 0,
@@ -109,7 +110,10 @@ fn populate(speakers: usize, listeners: usize) -> (Bench, Vec<SocketAddr>) {
         for slot in 0..speakers {
             let ssrc = (n * speakers + slot) as u32 + 100;
             let template = Template::new(ssrc, 111, Some(b"0"), 4, 1).expect("a header");
-            bench.apply(Command::AddSlot(peer, NewSlot { ssrc, template, first_sequence: 1, first_timestamp: 1 }));
+            bench.apply(Command::AddSlot(
+                peer,
+                NewSlot { ssrc, template, red: None, first_sequence: 1, first_timestamp: 1 },
+            ));
         }
         bench.apply(Command::Follow { peer, stage, excluding: None, packing: Packing::AsSpoken });
     }

@@ -63,8 +63,8 @@ counters! {
     largest_batch_in, largest_batch_out,
     /// Authentic media packets in by the gate; packets sealed for a listener.
     packets_forwarded, packets_out,
-    /// Packets that went out within the one before them, once per feed.
-    packets_merged,
+    /// Packets that went out within the one before them, once per feed; packets sealed with older ones in them (RFC 2198).
+    packets_merged, red_packets_out,
     /// Binding checks answered.
     stun_answered,
     /// Nominations: first and moved.

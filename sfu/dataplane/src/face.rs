@@ -107,7 +107,7 @@ impl Dataplane {
         Ok(self.0.remove_stage(stage.0)?)
     }
 
-    #[pyo3(signature = (peer, stage, *, payload_type, ssrc, mid, mid_id, level_id, is_open))]
+    #[pyo3(signature = (peer, stage, *, payload_type, ssrc, mid, mid_id, level_id, is_open, red_payload_type = None))]
     #[expect(clippy::too_many_arguments, reason = "all but two are named by the caller")]
     fn add_track(
         &mut self,
@@ -119,8 +119,9 @@ impl Dataplane {
         mid_id: u8,
         level_id: u8,
         is_open: bool,
+        red_payload_type: Option<u8>,
     ) -> PyResult<u64> {
-        let negotiated = Negotiated { payload_type, mid, mid_id, level_id };
+        let negotiated = Negotiated { payload_type, mid, mid_id, level_id, red: red_payload_type };
         Ok(self.0.add_track(peer.0, stage.0, ssrc, negotiated, is_open)?.raw())
     }
 
@@ -138,7 +139,8 @@ impl Dataplane {
         Ok(self.0.remove_track(track.0)?)
     }
 
-    #[pyo3(signature = (peer, *, ssrc, payload_type, mid, mid_id, level_id))]
+    #[expect(clippy::too_many_arguments, reason = "all but one are named by the caller")]
+    #[pyo3(signature = (peer, *, ssrc, payload_type, mid, mid_id, level_id, red_payload_type = None))]
     fn add_slot(
         &mut self,
         peer: Number,
@@ -147,8 +149,9 @@ impl Dataplane {
         mid: Option<&str>,
         mid_id: u8,
         level_id: u8,
+        red_payload_type: Option<u8>,
     ) -> PyResult<u64> {
-        let negotiated = Negotiated { payload_type, mid, mid_id, level_id };
+        let negotiated = Negotiated { payload_type, mid, mid_id, level_id, red: red_payload_type };
         Ok(self.0.add_slot(peer.0, ssrc, negotiated)?.raw())
     }
 

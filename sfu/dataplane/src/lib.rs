@@ -9,12 +9,12 @@
 //! peer, ice   one transport, and which of its addresses may receive what                      │ pure,
 //! stage       how loud each track is, and which are heard                                     │ per packet
 //! splice      streams joined end to end without a break                                       │
-//! classify, stun, rtp, rtcp, srtp, opus   bytes                                               │
+//! classify, stun, rtp, red, rtcp, srtp, opus   bytes                                          │
 //! arena, counters   where a turn's datagrams are written, and what is counted                ─┘
 //! ```
 //!
-//! Left out, on purpose: ICE over TCP and full ICE, RTX and NACK (RFC 4585; Opus conceals what is late), RED (RFC 2198),
-//! transport-wide feedback (nothing here adapts to it), simulcast and all that is video's, DTLS (Python's, per handshake).
+//! Left out, on purpose: ICE over TCP and full ICE, RTX and NACK (RFC 4585; Opus conceals what is late), transport-wide
+//! feedback (nothing here adapts to it), simulcast and all that is video's, DTLS (Python's, per handshake).
 
 pub mod arena;
 pub mod classify;
@@ -30,6 +30,7 @@ pub mod ice;
 pub mod ids;
 pub mod opus;
 pub mod peer;
+pub mod red;
 pub mod rtcp;
 pub mod rtp;
 pub mod splice;

@@ -79,6 +79,13 @@ pub fn parse(packet: &[u8]) -> Option<Header> {
     })
 }
 
+/// Gives a packet in the clear another payload type.
+pub fn set_payload_type(packet: &mut [u8], payload_type: u8) {
+    if let Some(second) = packet.get_mut(1) {
+        *second = *second & 0x80 | payload_type & 0x7f;
+    }
+}
+
 /// The payload of an open packet without its padding; None if the padding claims to be longer than there is room.
 pub fn payload<'a>(packet: &'a [u8], header: &Header) -> Option<&'a [u8]> {
     let padded = packet.get(header.header_len..)?;

@@ -87,6 +87,11 @@ impl Splice {
         self.last_timestamp.wrapping_add(ticks(now.saturating_sub(self.last_at)))
     }
 
+    /// Whether the source's packet `index` belongs to this side of the last cut.
+    pub fn has_passed(&self, index: u64) -> bool {
+        self.is_joined && index >= self.from
+    }
+
     /// Whether anything was let through so far.
     pub fn has_sent(&self) -> bool {
         self.has_sent

@@ -338,6 +338,7 @@ fn a_slot_added_while_following_carries_one_speaker_more() {
     let new = _dataplane::engine::command::NewSlot {
         ssrc: 9,
         template: _dataplane::rtp::Template::new(9, OPUS, None, 0, 0).unwrap(),
+        red: None,
         first_sequence: 1,
         first_timestamp: 1,
     };

@@ -81,6 +81,8 @@ pub struct Negotiated<'a> {
     pub mid_id: u8,
     /// The audio level's extension id (0: none).
     pub level_id: u8,
+    /// The payload type of redundant audio (RFC 2198), at most 127, if any.
+    pub red: Option<u8>,
 }
 
 /// The running workers, and the book of all that they know.
@@ -219,7 +221,10 @@ fn full() -> Refusal {
 }
 
 fn template(ssrc: u32, negotiated: Negotiated<'_>) -> Result<Template, Refusal> {
-    let Negotiated { payload_type, mid, mid_id, level_id } = negotiated;
+    let Negotiated { payload_type, mid, mid_id, level_id, red } = negotiated;
+    if red.is_some_and(|red| red > 127 || red == payload_type) {
+        return impossible("the payload type of redundant audio is beyond 127, or Opus's own");
+    }
     let template = Template::new(ssrc, payload_type, mid.map(str::as_bytes), mid_id, level_id);
     template.ok_or_else(|| Refusal::Impossible("the payload type is beyond 127, or the mid empty or too long".into()))
 }

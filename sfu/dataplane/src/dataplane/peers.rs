@@ -94,7 +94,8 @@ impl Dataplane {
         let [s0, s1, t0, t1, t2, t3] = self.random();
         let first_sequence = u16::from_be_bytes([s0 & 0x7f, s1]);
         let first_timestamp = u32::from_be_bytes([t0, t1, t2, t3]);
-        self.send(worker, Command::AddSlot(peer, NewSlot { ssrc, template, first_sequence, first_timestamp }));
+        let red = negotiated.red;
+        self.send(worker, Command::AddSlot(peer, NewSlot { ssrc, template, red, first_sequence, first_timestamp }));
         Ok(slot)
     }
 

@@ -104,6 +104,8 @@ pub struct NewTrack {
     pub source: Source,
     /// Of its packets; others are dropped.
     pub payload_type: u8,
+    /// Of those that are redundant audio (RFC 2198), where it was negotiated: their newest payload counts.
+    pub red: Option<u8>,
     /// Of its packets, where announced.
     pub ssrc: Option<u32>,
     /// Names it in its packets, where there are several.
@@ -116,6 +118,13 @@ pub struct NewTrack {
     pub is_open: bool,
 }
 
+impl NewTrack {
+    /// Whether packets of this payload type are its own.
+    pub fn has_type(&self, payload_type: u8) -> bool {
+        self.payload_type == payload_type || self.red == Some(payload_type)
+    }
+}
+
 /// What a slot begins with.
 #[derive(Clone, Debug)]
 pub struct NewSlot {
@@ -123,6 +132,8 @@ pub struct NewSlot {
     pub ssrc: u32,
     /// Its header.
     pub template: Template,
+    /// The payload type for redundant audio (RFC 2198), where it was negotiated.
+    pub red: Option<u8>,
     /// At random below 2^15, so that the first loss cannot be taken for a rollover (RFC 3711 §3.3.1).
     pub first_sequence: u16,
     /// At random (RFC 3550 §5.1).

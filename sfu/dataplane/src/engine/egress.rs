@@ -6,11 +6,14 @@
 use std::net::SocketAddr;
 
 use super::command::NewSlot;
-use super::Spans;
+use super::redundancy::Redundancy;
+use super::spans::{Older, OlderRange};
+use super::{Spans, MAX_PAYLOAD};
 use crate::arena::{Outbox, DATAGRAM_ROOM};
 use crate::counters::Counters;
 use crate::ids::Id;
-use crate::rtp::{AudioLevel, Template};
+use crate::red::{self, Block};
+use crate::rtp::{self, AudioLevel, Template};
 use crate::splice::Splice;
 use crate::srtp::Sealer;
 use crate::Nanos;
@@ -33,6 +36,10 @@ pub struct Slot {
     /// When the last packet came for it.
     pub sent_at: Nanos,
     template: Template,
+    /// The payload type for redundant audio, where it was negotiated.
+    red: Option<u8>,
+    /// `packets` when its receiver reported last.
+    reported: u32,
 }
 
 impl Slot {
@@ -45,6 +52,8 @@ impl Slot {
             octets: 0,
             sent_at: 0,
             template: new.template,
+            red: new.red,
+            reported: 0,
         }
     }
 
@@ -53,8 +62,42 @@ impl Slot {
         self.splice.timestamp_at(now)
     }
 
-    fn len_with(&self, packet: &Routed) -> usize {
-        self.template.header_len() + packet.len()
+    /// Packets sent since its receiver reported last; it does so now.
+    pub fn take_reported(&mut self) -> u32 {
+        self.packets.wrapping_sub(std::mem::replace(&mut self.reported, self.packets))
+    }
+
+    /// A packet's length, before it is sealed, with what travels with it.
+    fn len_with(&self, packet: &Routed, older: &[Older]) -> usize {
+        let overhead = if older.is_empty() { 0 } else { red::overhead(older.iter().map(|older| older.span.len())) };
+        self.template.header_len() + packet.span.len() + overhead
+    }
+
+    /// The older packets that travel with this one to a listener who has `distance` of them: what is left of its space, and
+    /// nothing from before the stream's last cut, where the timestamps were another source's.
+    fn older<'a>(&self, packet: &Routed, distance: usize, spans: &'a Spans) -> &'a [Older] {
+        if distance == 0 || self.red.is_none() {
+            return &[];
+        }
+        let all = spans.older(packet.older);
+        let mut len = packet.span.len() + 1;
+        let fits = |older: &&Older| {
+            len += red::BLOCK_HEADER_BYTES + older.span.len();
+            len <= MAX_PAYLOAD && self.splice.has_passed(older.index)
+        };
+        &all[..all.iter().take(distance).take_while(fits).count()]
+    }
+
+    /// Writes a packet's payload into `body`, with what travels with it; its length.
+    #[inline]
+    fn write_payload(&self, packet: &Routed, older: &[Older], spans: &Spans, body: &mut [u8]) -> Option<usize> {
+        let payload = spans.get(packet.span);
+        if older.is_empty() {
+            body.get_mut(..payload.len())?.copy_from_slice(payload);
+            return Some(payload.len());
+        }
+        let block = |older: &Older| Block { offset: older.offset, payload: spans.get(older.span) };
+        red::write(body, self.template.payload_type(), older.iter().rev().map(block), payload)
     }
 }
 
@@ -70,12 +113,21 @@ pub struct Listener {
     pub slots: Vec<Slot>,
     /// Its keys, once the handshake is complete.
     pub sealer: Option<Sealer>,
+    /// How much it loses, and what is done about it.
+    pub redundancy: Redundancy,
 }
 
 impl Listener {
     /// One without address, keys and streams.
     pub fn new(peer: Id) -> Self {
-        Self { peer, destination: None, has_report: false, slots: Vec::new(), sealer: None }
+        Self {
+            peer,
+            destination: None,
+            has_report: false,
+            slots: Vec::new(),
+            sealer: None,
+            redundancy: Redundancy::default(),
+        }
     }
 
     /// Its streams go on with other sources.
@@ -88,10 +140,14 @@ impl Listener {
     /// Writes and seals a round's packets. True if a stream began that has had no sender report yet.
     pub(super) fn serve(&mut self, share: &Share<'_>, out: &mut Outbox<'_>) -> bool {
         let (Some(destination), Some(sealer)) = (self.destination, &self.sealer) else { return false };
-        let slots = &mut self.slots;
+        let (slots, distance) = (&mut self.slots, self.redundancy.distance());
+        let len_of = |packet: &Routed| {
+            let slot = slots.get(packet.lane)?;
+            Some(slot.len_with(packet, slot.older(packet, distance, share.spans)))
+        };
         let widest = match share.packets {
             [_] => 0,
-            packets => packets.iter().filter_map(|p| Some(slots.get(p.lane)?.len_with(p))).max().unwrap_or(0),
+            packets => packets.iter().filter_map(len_of).max().unwrap_or(0),
         };
         let mut has_begun = false;
         for (n, packet) in share.packets.iter().enumerate() {
@@ -100,13 +156,17 @@ impl Listener {
                 share.counters.dropped_late_after_splice.add(1);
                 continue;
             };
+            let older = slot.older(packet, distance, share.spans);
             let room = out.room();
             let marker = packet.marker || place.is_first;
             let header_len = slot.template.write(room, marker, place.index as u16, place.timestamp, packet.level);
-            let payload = share.spans.get(packet.span);
-            let mut len = header_len + payload.len();
-            let Some(body) = room.get_mut(header_len..len) else { continue };
-            body.copy_from_slice(payload);
+            let Some(body) = room.get_mut(header_len..) else { continue };
+            let Some(body_len) = slot.write_payload(packet, older, share.spans, body) else { continue };
+            if let Some(red) = slot.red.filter(|_| !older.is_empty()) {
+                rtp::set_payload_type(room, red);
+                share.counters.red_packets_out.add(1);
+            }
+            let mut len = header_len + body_len;
             if n + 1 < share.packets.len() && len < widest && widest - len <= MAX_PADDING {
                 pad(room, len, widest);
                 len = widest;
@@ -115,7 +175,7 @@ impl Listener {
             out.commit_packet(destination, sealed, packet.span.read);
             share.counters.packets_out.add(1);
             slot.packets = slot.packets.wrapping_add(1);
-            slot.octets = slot.octets.wrapping_add(payload.len() as u32);
+            slot.octets = slot.octets.wrapping_add(body_len as u32);
             slot.sent_at = share.now;
             has_begun |= place.is_first;
         }
@@ -143,12 +203,8 @@ pub struct Routed {
     pub(super) marker: bool,
     pub(super) level: Option<AudioLevel>,
     pub(super) span: super::Span,
-}
-
-impl Routed {
-    fn len(&self) -> usize {
-        self.span.len()
-    }
+    /// What went before it, in feeds that have a listener who loses some.
+    pub(super) older: OlderRange,
 }
 
 /// What all listeners of a feed share in one round.

@@ -6,6 +6,7 @@
 
 use super::egress::{Heard, Listener, Routed, Share};
 use super::lane::{Lane, Packing};
+use super::redundancy::MAX_DISTANCE;
 use super::Spans;
 use crate::arena::Outbox;
 use crate::counters::Counters;
@@ -57,6 +58,8 @@ pub struct Feed {
     /// Whose packet was served last.
     last_track: Option<Id>,
     listeners: Vec<Listener>,
+    /// How many of them have each distance of redundancy, from 1 on.
+    redundant: [u32; MAX_DISTANCE],
 }
 
 impl Feed {
@@ -72,6 +75,7 @@ impl Feed {
             cursor: 0,
             last_track: None,
             listeners: Vec::new(),
+            redundant: [0; MAX_DISTANCE],
         }
     }
 
@@ -103,6 +107,7 @@ impl Feed {
     /// Takes one more in, who begins with the next round; its place. Whom that moves is told to `moved`.
     pub fn seat(&mut self, listener: Listener, moved: impl FnOnce(Id, usize)) -> usize {
         let at = self.listeners.len();
+        self.count_redundant(0, listener.redundancy.distance());
         self.listeners.push(listener);
         if self.serving.is_empty() {
             return at;
@@ -131,10 +136,28 @@ impl Feed {
             at = self.cursor;
         }
         let listener = self.listeners.swap_remove(at);
+        self.count_redundant(listener.redundancy.distance(), 0);
         if let Some(last) = self.listeners.get(at) {
             moved(last.peer, at);
         }
         Some(listener)
+    }
+
+    /// A listener's distance of redundancy is another now, 0 being none: the lanes remember as much as any one needs.
+    pub fn count_redundant(&mut self, before: usize, now: usize) {
+        if before == now {
+            return;
+        }
+        if let Some(count) = before.checked_sub(1).and_then(|n| self.redundant.get_mut(n)) {
+            *count -= 1;
+        }
+        if let Some(count) = now.checked_sub(1).and_then(|n| self.redundant.get_mut(n)) {
+            *count += 1;
+        }
+        let most = self.redundant.iter().rposition(|count| *count > 0).map_or(0, |n| n + 1);
+        for lane in &mut self.lanes {
+            lane.remember(most);
+        }
     }
 
     /// Takes a packet into the round that gathers, if its listeners are to hear it.

@@ -17,7 +17,7 @@ use crate::ids::Id;
 use crate::rtcp::Reception;
 use crate::rtp::Template;
 use crate::splice::ticks;
-use crate::{rtp, srtp, stun, Nanos, SECOND};
+use crate::{red, rtp, srtp, stun, Nanos, SECOND};
 
 /// After so long a silence another SSRC of the same peer may take over its track: a browser that replaced its microphone,
 /// an FFmpeg that was started again. Sooner, and a second claimant could cut into a living stream.
@@ -186,6 +186,13 @@ impl Engine {
         let reception = track.reception.get_or_insert_with(|| Reception::new(header.ssrc));
         reception.on_packet(header.sequence, header.timestamp, ticks(now));
         let level = rtp::audio_level(packet, &header, track.new.level_id);
+        let payload = match track.new.red {
+            Some(red) if red == header.payload_type => {
+                red::newest(payload).filter(|(kind, _)| *kind == track.new.payload_type).map(|(_, newest)| newest)
+            }
+            _ => Some(payload),
+        };
+        let Some(payload) = payload else { return self.counters.dropped_rtp_malformed.add(1) };
         let packet = Packet { index, timestamp: header.timestamp, marker: header.marker, level, payload };
         self.on_packet(track_id, &packet, now);
     }
@@ -195,7 +202,7 @@ impl Engine {
         let own = &self.peers.get(id)?.tracks;
         let bound = own.iter().find(|id| self.tracks.get(**id).is_some_and(|track| track.ssrc == Some(header.ssrc)));
         if let Some(&bound) = bound {
-            let is_its_type = self.tracks.get(bound)?.new.payload_type == header.payload_type;
+            let is_its_type = self.tracks.get(bound)?.new.has_type(header.payload_type);
             if !is_its_type {
                 self.counters.dropped_no_track.add(1);
             }
@@ -312,7 +319,7 @@ impl Engine {
 impl Track {
     /// Whether a packet of an unknown source names this track: by mid where that was negotiated, else by payload type.
     fn is_claimed(&self, packet: &[u8], header: &rtp::Header) -> bool {
-        if self.new.ssrc.is_some() || self.new.payload_type != header.payload_type {
+        if self.new.ssrc.is_some() || !self.new.has_type(header.payload_type) {
             return false;
         }
         match &self.new.mid {

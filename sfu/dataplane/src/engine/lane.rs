@@ -6,6 +6,8 @@
 //! Guarded by `benches/fanout`.
 
 use super::egress::{Heard, Routed};
+use super::history::History;
+use super::spans::OlderRange;
 use super::{Spans, MAX_PAYLOAD};
 use crate::counters::Counters;
 use crate::ids::Id;
@@ -48,29 +50,47 @@ impl Packing {
 
 /// One stream of a feed, the same for all its listeners.
 pub struct Lane {
+    line: Line,
+    packer: Option<Box<Packer>>,
+}
+
+/// A lane's numbering, and what it sent last.
+struct Line {
     number: usize,
     splice: Splice,
-    packer: Option<Box<Packer>>,
+    history: Option<Box<History>>,
 }
 
 impl Lane {
     /// The lane for the listeners' slots of this number.
     pub fn new(number: usize, packing: Packing) -> Self {
         // A lane's own numbering is seen by no one; it begins high enough never to fall below zero.
-        Self { number, splice: Splice::new(1 << 32, 0), packer: packing.packer() }
+        let line = Line { number, splice: Splice::new(1 << 32, 0), history: None };
+        Self { line, packer: packing.packer() }
+    }
+
+    /// Each packet comes with so many of those before it from now on, for listeners who lose some.
+    pub fn remember(&mut self, distance: usize) {
+        match &mut self.line.history {
+            Some(history) if distance > 0 => history.set_distance(distance),
+            history => *history = (distance > 0).then(|| Box::new(History::new(distance))),
+        }
     }
 
     /// The next packet comes from another source; what waits of the old one is still sent.
     pub fn cut(&mut self) {
         match &mut self.packer {
             Some(packer) => packer.is_cut = true,
-            None => self.splice.cut(),
+            None => self.line.splice.cut(),
         }
     }
 
     /// The source is muted or gone: what waits of it is forgotten.
     pub fn release(&mut self) {
         self.cut();
+        if let Some(history) = &mut self.line.history {
+            history.clear();
+        }
         if let Some(packer) = &mut self.packer {
             packer.merger.clear();
         }
@@ -80,7 +100,7 @@ impl Lane {
     #[inline]
     pub fn take(&mut self, packet: &Heard, now: Nanos, spans: &mut Spans, counters: &Counters, out: &mut Vec<Routed>) {
         let Some(packer) = &mut self.packer else {
-            return place(&mut self.splice, self.number, packet, now, counters, out);
+            return self.line.place(packet, now, spans, counters, out);
         };
         if packer.is_late(packet) {
             return counters.dropped_late_after_splice.add(1);
@@ -89,19 +109,19 @@ impl Lane {
             counters.packets_merged.add(1);
         } else {
             if let Some(packed) = packer.flush(spans) {
-                place(&mut self.splice, self.number, &packed, now, counters, out);
+                self.line.place(&packed, now, spans, counters, out);
             }
             if std::mem::take(&mut packer.is_cut) {
                 packer.next = None;
-                self.splice.cut();
+                self.line.splice.cut();
             }
             if let Some(alone) = packer.begin(packet, spans, now) {
-                return place(&mut self.splice, self.number, &alone, now, counters, out);
+                return self.line.place(&alone, now, spans, counters, out);
             }
         }
         if packer.is_full() {
             if let Some(packed) = packer.flush(spans) {
-                place(&mut self.splice, self.number, &packed, now, counters, out);
+                self.line.place(&packed, now, spans, counters, out);
             }
         }
     }
@@ -111,7 +131,7 @@ impl Lane {
         let Some(packer) = &mut self.packer else { return };
         if packer.due_at().is_some_and(|due_at| due_at <= now) {
             if let Some(packed) = packer.flush(spans) {
-                place(&mut self.splice, self.number, &packed, now, counters, out);
+                self.line.place(&packed, now, spans, counters, out);
             }
         }
     }
@@ -122,20 +142,27 @@ impl Lane {
     }
 }
 
-#[inline]
-fn place(splice: &mut Splice, lane: usize, packet: &Heard, now: Nanos, counters: &Counters, out: &mut Vec<Routed>) {
-    let Some(place) = splice.place(packet.index, packet.timestamp, now) else {
-        return counters.dropped_late_after_splice.add(1);
-    };
-    out.push(Routed {
-        track: packet.track,
-        lane,
-        index: place.index,
-        timestamp: place.timestamp,
-        marker: packet.marker || place.is_first,
-        level: packet.level,
-        span: packet.span,
-    });
+impl Line {
+    #[inline]
+    fn place(&mut self, packet: &Heard, now: Nanos, spans: &mut Spans, counters: &Counters, out: &mut Vec<Routed>) {
+        let Some(place) = self.splice.place(packet.index, packet.timestamp, now) else {
+            return counters.dropped_late_after_splice.add(1);
+        };
+        let older = match &mut self.history {
+            Some(history) => history.pass(&place, packet.span, spans),
+            None => OlderRange::default(),
+        };
+        out.push(Routed {
+            track: packet.track,
+            lane: self.number,
+            index: place.index,
+            timestamp: place.timestamp,
+            marker: packet.marker || place.is_first,
+            level: packet.level,
+            span: packet.span,
+            older,
+        });
+    }
 }
 
 /// Gathers packets of one source, and numbers what it makes of them.

@@ -224,11 +224,14 @@ impl Engine {
     /// What the peer says of our streams; blocks on anyone else's are not its to write.
     fn on_report_blocks(&mut self, id: Id, blocks: impl Iterator<Item = ReportBlock>, now: Nanos) {
         let ntp = self.ntp(now);
+        // In 1/256 of a packet, and in packets: of all streams together, for they share one path.
+        let (mut lost, mut sent) = (0u64, 0u32);
         for block in blocks {
             let Some(listener) = self.listener_mut(id) else { return };
-            if !listener.slots.iter().any(|slot| slot.ssrc == block.ssrc) {
-                continue;
-            }
+            let Some(slot) = listener.slots.iter_mut().find(|slot| slot.ssrc == block.ssrc) else { continue };
+            let of_slot = slot.take_reported();
+            lost += u64::from(block.fraction_lost) * u64::from(of_slot);
+            sent = sent.saturating_add(of_slot);
             self.counters.observe_loss(block.fraction_lost);
             self.counters.observe_jitter(block.jitter);
             let round_trip = block.round_trip(ntp);
@@ -239,6 +242,19 @@ impl Engine {
                 peer.report.round_trip_s = round_trip.as_secs_f64();
                 self.counters.observe_round_trip(round_trip.as_micros() as u64);
             }
+        }
+        self.adapt_redundancy(id, (lost / 256).min(u64::from(u32::MAX)) as u32, sent, now);
+    }
+
+    /// A listener of whose last `sent` packets so many were lost gets as much redundancy as that asks for.
+    fn adapt_redundancy(&mut self, id: Id, lost: u32, sent: u32, now: Nanos) {
+        let Some(listener) = self.listener_mut(id) else { return };
+        let before = listener.redundancy.distance();
+        listener.redundancy.on_report(lost, sent, now);
+        let distance = listener.redundancy.distance();
+        let Some((stage, feed, _)) = self.peers.get(id).and_then(|peer| peer.seat.taken()) else { return };
+        if let Some(feed) = self.stages.get_mut(stage).and_then(|stage| stage.feeds.get_mut(feed)) {
+            feed.count_redundant(before, distance);
         }
     }
 

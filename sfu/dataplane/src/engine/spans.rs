@@ -29,17 +29,36 @@ impl Span {
     }
 }
 
+/// A payload sent before, that may travel with a newer one (RFC 2198).
+#[derive(Clone, Copy, Debug)]
+pub struct Older {
+    /// Its lane's number for it.
+    pub index: u64,
+    /// By how much its timestamp is before the newer one's.
+    pub offset: u16,
+    /// Its bytes.
+    pub span: Span,
+}
+
+/// Those that may travel with one packet, the last sent first.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OlderRange {
+    start: u32,
+    count: u8,
+}
+
 /// The payloads of a round.
 #[derive(Debug, Default)]
 pub struct Spans {
     bytes: Vec<u8>,
+    older: Vec<Older>,
     reads: Vec<Nanos>,
 }
 
 impl Spans {
     /// With room for so many bytes from the start.
     pub fn with_capacity(bytes: usize) -> Self {
-        Self { bytes: Vec::with_capacity(bytes), reads: Vec::with_capacity(8) }
+        Self { bytes: Vec::with_capacity(bytes), older: Vec::new(), reads: Vec::with_capacity(8) }
     }
 
     /// What is added from here on was read at `now`.
@@ -72,9 +91,25 @@ impl Spans {
         &self.bytes[span.start as usize..][..span.len()]
     }
 
+    /// Keeps copies of payloads sent before: index, how long before, and bytes, the last sent first.
+    pub fn add_older<'a>(&mut self, older: impl Iterator<Item = (u64, u16, &'a [u8])>) -> OlderRange {
+        let start = self.older.len();
+        for (index, offset, payload) in older {
+            let span = self.add(payload);
+            self.older.push(Older { index, offset, span });
+        }
+        OlderRange { start: start as u32, count: (self.older.len() - start) as u8 }
+    }
+
+    /// Those of a packet of this round.
+    pub fn older(&self, range: OlderRange) -> &[Older] {
+        &self.older[range.start as usize..][..usize::from(range.count)]
+    }
+
     /// The round is served.
     pub fn clear(&mut self) {
         self.bytes.clear();
+        self.older.clear();
         self.reads.clear();
     }
 }

@@ -63,6 +63,11 @@ impl Template {
         })
     }
 
+    /// Of every header that `write` makes.
+    pub fn payload_type(&self) -> u8 {
+        self.fixed[1]
+    }
+
     /// The length of every header that `write` makes.
     pub fn header_len(&self) -> usize {
         FIXED_BYTES + self.block_len

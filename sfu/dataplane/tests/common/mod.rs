@@ -67,6 +67,7 @@ pub struct Heard {
     pub marker: bool,
     pub level: Option<u8>,
     pub mid: Option<Vec<u8>>,
+    pub payload_type: u8,
     pub payload: Vec<u8>,
     /// How many datagrams shared its message.
     pub segments: u16,
@@ -106,6 +107,8 @@ pub struct World {
     tickets: u64,
     /// Messages after which a slice of the fan-out is over; None: never.
     pub slice: Option<usize>,
+    /// The payload type for redundant audio of slots that are added from now on.
+    pub red: Option<u8>,
 }
 
 pub fn address(port: u16) -> SocketAddr {
@@ -145,6 +148,7 @@ impl World {
             stray: Vec::new(),
             tickets: 0,
             slice: None,
+            red: None,
         }
     }
 
@@ -308,6 +312,7 @@ impl World {
             let new = NewSlot {
                 ssrc,
                 template: Template::new(ssrc, OPUS, Some(mid.as_bytes()), MID_ID, LEVEL_ID).unwrap(),
+                red: self.red,
                 first_sequence: 500,
                 first_timestamp: 9_000,
             };
@@ -337,6 +342,17 @@ impl World {
         let (worker, source) = (self.clients[n].worker, self.clients[n].address);
         let packet = self.clients[n].seal(payload, dbov);
         self.arrive(worker, source, packet);
+    }
+
+    /// A plain packet comes in by a tap of the first worker, and all that follows happens.
+    pub fn say_by_tap(&mut self, tap: Id, ssrc: u32, sequence: u8, payload: &[u8]) {
+        let template = Template::new(ssrc, OPUS, None, 0, LEVEL_ID).unwrap();
+        let mut packet = vec![0; 200];
+        let header_len = template.write(&mut packet, false, u16::from(sequence), u32::from(sequence) * 960, None);
+        packet[header_len..header_len + payload.len()].copy_from_slice(payload);
+        self.workers[0].engine.on_tap_packet(tap, &packet[..header_len + payload.len()], self.now);
+        self.turn(0, Vec::new());
+        self.settle();
     }
 
     /// Sealed RTCP of the client's arrives.
@@ -379,6 +395,7 @@ pub fn new_track(stage: Id) -> NewTrack {
         stage,
         source: Source::Elsewhere,
         payload_type: OPUS,
+        red: None,
         ssrc: None,
         mid: None,
         mid_id: 0,
@@ -411,8 +428,19 @@ impl Client {
         self.seal_as(self.ssrc, self.sequence, payload, dbov)
     }
 
+    /// The same, of another payload type.
+    pub fn seal_type(&mut self, payload_type: u8, payload: &[u8], dbov: u8) -> Vec<u8> {
+        self.sequence += 1;
+        self.timestamp = self.timestamp.wrapping_add(960);
+        self.seal_with(payload_type, self.ssrc, self.sequence, payload, dbov)
+    }
+
     pub fn seal_as(&self, ssrc: u32, index: u64, payload: &[u8], dbov: u8) -> Vec<u8> {
-        let template = Template::new(ssrc, OPUS, None, 0, LEVEL_ID).unwrap();
+        self.seal_with(OPUS, ssrc, index, payload, dbov)
+    }
+
+    fn seal_with(&self, payload_type: u8, ssrc: u32, index: u64, payload: &[u8], dbov: u8) -> Vec<u8> {
+        let template = Template::new(ssrc, payload_type, None, 0, LEVEL_ID).unwrap();
         let mut buffer = vec![0; 1_500];
         let level = Some(AudioLevel { is_voice: true, level: dbov });
         let header_len = template.write(&mut buffer, false, index as u16, self.timestamp, level);
@@ -441,6 +469,7 @@ impl Client {
                     sequence: header.sequence,
                     timestamp: header.timestamp,
                     marker: header.marker,
+                    payload_type: header.payload_type,
                     level: rtp::audio_level(packet, &header, LEVEL_ID).map(|level| level.level),
                     mid: rtp::extension(packet, &header, MID_ID).map(<[u8]>::to_vec),
                     payload: rtp::payload(packet, &header).expect("our padding is well formed").to_vec(),
