@@ -6,31 +6,17 @@ Knows nothing of what keys mean: the shape comes from the Struct it is given.
 import difflib
 import os
 import typing
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import yaml
 
-SECRET_KEYS = ("keys", "control.secret", "store.url")
-"""Keys whose values no message ever shows; each may come from a file named by the same key with `_file`."""
+from sfu.contract.config_error import SECRET_KEYS, ConfigError
 
 COMMAND_VARIABLES = frozenset({"PALCO_CONFIG", "PALCO_KEY", "PALCO_SECRET", "PALCO_TOKEN", "PALCO_URL"})
 """Variables that are the commands' own and no configuration key."""
-
-
-class ConfigError(Exception):
-    """The configuration cannot be used: which key, what it says, what to write instead.
-
-    `says` replaces the plain "is <value>" where that would not help; a secret's value is never shown or kept.
-    """
-
-    def __init__(self, key: str, value: object, remedy: str, *, says: str | None = None) -> None:
-        self.key = key
-        self.value = None if _is_secret(key) else value
-        self.remedy = remedy
-        super().__init__(f"{key} {says or _tell(key, value)}: {remedy}")
 
 
 def gather(shape: type[msgspec.Struct], path: Path | None, environ: Mapping[str, str]) -> dict[str, Any]:
@@ -81,18 +67,6 @@ def _folder(environ: Mapping[str, str], variable: str, system: Path, users: str 
     if os.geteuid() == 0 or os.access(system, os.W_OK):
         return system
     return Path(users or Path(environ.get("HOME", "/")) / ".local" / "state") / "palco"
-
-
-def _is_secret(key: str) -> bool:
-    return any(key == secret or key.startswith(f"{secret}.") for secret in SECRET_KEYS)
-
-
-def _tell(key: str, value: object) -> str:
-    if value is None:
-        return "is not set"
-    if _is_secret(key):
-        return "has the wrong kind of value (not shown here: it is secret)"
-    return f"is {value!r}"
 
 
 class _Loader(yaml.SafeLoader):
@@ -173,13 +147,28 @@ def _put(raw: dict[str, Any], parts: list[str], value: object) -> None:
 def _read_secret_files(raw: dict[str, Any]) -> None:
     for secret in SECRET_KEYS:
         *above, name = secret.split(".")
-        section = value_at(raw, above[0]) if above else raw
-        if not isinstance(section, dict) or (path := section.pop(f"{name}_file", None)) is None:
-            continue
-        if section.get(name):
-            raise ConfigError(f"{secret}_file", path, f"{secret} is set as well; keep one of the two")
-        text = _read(f"{secret}_file", Path(str(path)))
-        section[name] = _parse_yaml(f"{secret}_file", text) if name == "keys" else text.strip()
+        for at, section in _sections_at(raw, above):
+            if (path := section.pop(f"{name}_file", None)) is None:
+                continue
+            key = ".".join([*at, name])
+            if section.get(name):
+                raise ConfigError(f"{key}_file", path, f"{key} is set as well; keep one of the two")
+            text = _read(f"{key}_file", Path(str(path)))
+            section[name] = _parse_yaml(f"{key}_file", text) if name == "keys" else text.strip()
+
+
+def _sections_at(section: object, above: list[str], at: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """The sections that a pattern leads to, each with its place; `*` is every item of a list."""
+    if not above:
+        if isinstance(section, dict):
+            yield at, section
+        return
+    first, *rest = above
+    if first == "*" and isinstance(section, list):
+        for index, item in enumerate(section):
+            yield from _sections_at(item, rest, (*at, str(index)))
+    elif isinstance(section, dict) and first in section:
+        yield from _sections_at(section[first], rest, (*at, first))
 
 
 def _refuse_unknown_keys(raw: Mapping[str, Any], shape: type[msgspec.Struct], *, at: str) -> None:

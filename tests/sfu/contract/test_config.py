@@ -7,8 +7,8 @@ import msgspec
 import pytest
 import yaml
 
-from sfu.contract.config import Config, ConfigError, dump_config, load_config, parse_ports
-from sfu.contract.config_source import SECRET_KEYS
+from sfu.contract.config import Config, ConfigError, TurnServer, dump_config, load_config, parse_ports
+from sfu.contract.config_error import SECRET_KEYS
 
 SECRET = "0123456789abcdef0123456789abcdef"
 EXAMPLE = Path(__file__).parents[3] / "deploy" / "palco.example.yaml"
@@ -50,6 +50,21 @@ class TestTheFile:
     def test_the_example_loads(self) -> None:
         assert load_config(EXAMPLE, {}).rtc.udp_ports == [7882, 7883]
 
+    def test_what_it_shows_in_comments_loads_too(self, tmp_path: Path) -> None:
+        """Every commented-out key, put in force: `stun_servers: [...]` in the place of its default."""
+        (tmp_path / "secret").write_text(SECRET)
+        text = re.sub(r"^  (stun|turn)_servers: \[\]\n", "", EXAMPLE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+        text = re.sub(r"^  # ((?:stun_servers|turn_servers|  -).*)$", r"  \1", text, flags=re.MULTILINE)
+        text = re.sub(r"/etc/palco/turn-\w+", str(tmp_path / "secret"), text)
+        rtc = load_config(None, {"PALCO_CONFIG": text}).rtc
+        assert rtc.stun_servers == ["turn.example.org:3478"]
+        assert [(turn.host, turn.port, turn.protocol) for turn in rtc.turn_servers] == [
+            ("turn.example.org", 3478, "udp"),
+            ("turn.example.org", 5349, "tls"),
+            ("relay.example.net", 3478, "tcp"),
+        ]
+        assert [turn.secret or turn.credential for turn in rtc.turn_servers] == [SECRET] * 3
+
     def test_a_few_lines_are_enough(self, tmp_path: Path) -> None:
         file = tmp_path / "palco.yaml"
         file.write_text(f"rtc: {{udp_ports: 7882-7884, node_ip: 127.0.0.1}}\nkeys: {{key: {SECRET}}}\n")
@@ -86,7 +101,7 @@ class TestUnknownKeys:
         )
 
     def test_a_key_like_no_other_gets_the_list(self) -> None:
-        assert "the keys here are auto_create, forward_sections, large_audience," in str(refusal("spaces: {zzz: 1}"))
+        assert "the keys here are auto_create, forward_sections, " in str(refusal("spaces: {zzz: 1}"))
 
     def test_the_python_name_of_a_field_is_no_key(self) -> None:
         assert refusal("rtc: {node_ips: [192.0.2.1]}").key == "rtc.node_ips"
@@ -116,6 +131,17 @@ class TestValues:
             ("spaces: {packet_ms: 30}", "spaces.packet_ms", 30),
             ("spaces: {large_audience: 0}", "spaces.large_audience", 0),
             ("logging: {level: loud}", "logging.level", "loud"),
+            ("drain: {deadline_s: -1}", "drain.deadline_s", -1),
+            ("tracing: {endpoint: collector}", "tracing.endpoint", "collector"),
+            ("tracing: {sample_ratio: 2}", "tracing.sample_ratio", 2),
+            ("rtc: {stun_servers: [stun.example.org]}", "rtc.stun_servers.0", "stun.example.org"),
+            ("rtc: {use_external_ip: true, node_ip: []}", "rtc.stun_servers", []),
+            ("rtc: {use_external_ip: true, stun_servers: ['s:1']}", "rtc.use_external_ip", True),
+            ("rtc: {turn_servers: [{host: 'turn:x', secret: s}]}", "rtc.turn_servers.0.host", "turn:x"),
+            ("rtc: {turn_servers: [{host: x}]}", "rtc.turn_servers.0.secret", None),
+            ("rtc: {turn_servers: [{host: x, secret: s, username: u}]}", "rtc.turn_servers.0.secret", None),
+            ("rtc: {turn_servers: [{host: x, username: u}]}", "rtc.turn_servers.0.credential", None),
+            ("rtc: {turn_servers: [{host: x, protocol: sctp}]}", "rtc.turn_servers.0.protocol", "sctp"),
             ("development: true\nrtc: {bind_address: '::'}", "rtc.bind_address", "::"),
         ],
     )
@@ -189,6 +215,8 @@ class TestSecrets:
             f"keys: {{key: [{SECRET}]}}",
             f"store: {{url: [{SECRET}]}}",
             f"store: {{url: '{SECRET}'}}",
+            f"rtc: {{turn_servers: [{{host: x, secret: [{SECRET}]}}]}}",
+            f"rtc: {{turn_servers: [{{host: x, secret: {SECRET}, credential: {SECRET}}}]}}",
         ],
     )
     def test_no_message_shows_a_secret(self, text: str) -> None:
@@ -224,6 +252,9 @@ class TestSecrets:
     def test_secret_keys_exist(self) -> None:
         document = msgspec.to_builtins(Config())
         for key in SECRET_KEYS:
+            if key.startswith("rtc.turn_servers.*."):
+                assert key.rpartition(".")[2] in TurnServer.__struct_fields__
+                continue
             section, _, name = key.rpartition(".")
             assert name in (document[section] if section else document)
 
