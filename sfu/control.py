@@ -19,7 +19,9 @@ from sfu.contract.messages import (
     PROTOCOL_VERSION,
     Answer,
     Command,
+    Done,
     FromSfu,
+    Goodbye,
     Hello,
     Load,
     Refused,
@@ -93,6 +95,7 @@ class Control:
             self._ticking.cancel()
         if self._primary is not None:
             self._primary.close()
+            self._primary = None  # our own end is no loss of theirs
         if self._server is not None:
             self._server.close()
             await self._server.wait_closed()
@@ -119,7 +122,10 @@ class Control:
     def on_lost(self, connection: "_Connection") -> None:
         if self._primary is connection:
             self._primary = None
-            log.warning("signalling lost; media goes on")
+            if connection.has_said_goodbye:
+                log.info("signalling left; media goes on")
+            else:
+                log.warning("signalling lost; media goes on")
 
 
 class _Connection(asyncio.Protocol):
@@ -130,6 +136,8 @@ class _Connection(asyncio.Protocol):
         self._reader = RequestReader(max_frame_bytes=HELLO_BYTES)
         self._transport: asyncio.Transport | None = None
         self._is_known = False
+        self.has_said_goodbye = False
+        """Whether the other side has announced the end of the connection."""
         self._deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -172,6 +180,9 @@ class _Connection(asyncio.Protocol):
             self._on_first(request)
         elif isinstance(request, Malformed):
             self._answer(request.id, Refused(code="bad_command", detail=request.detail))
+        elif isinstance(request.command, Goodbye):
+            self.has_said_goodbye = True
+            self._answer(request.id, Done())
         else:
             number = request.id
             self._relay.obey(request.command, lambda answer: self._answer(number, answer))

@@ -77,6 +77,23 @@ _HISTOGRAMS: Final = {
 }
 """Histogram: what it means, how its buckets' counters begin, and the one that holds the sum in nanoseconds."""
 
+_MEANINGS: Final = {
+    "turns": "Rounds of the worker's loop: reads a batch, forwards it, sends.",
+    "panics": "Rounds that a fault of our own cut short.",
+    "messages_out": "Messages handed to the kernel; datagrams out by these are the egress batch size.",
+    "gso_messages_out": "Those of them that the kernel cut into several datagrams (UDP GSO).",
+    "gso_fallbacks": "Messages that the kernel would not cut; sent one by one.",
+    "largest_batch_in": "Most datagrams read at once so far.",
+    "largest_batch_out": "Most messages sent at once so far.",
+    "packets_merged": "Packets that left within a longer one (40 or 60 ms).",
+    "red_packets_out": "Packets that older ones travelled with, to listeners who lose some (RFC 2198).",
+    "stun_answered": "Authentic STUN checks answered.",
+    "nominations": "Addresses that a client's check chose for media, the first and later ones.",
+    "migrations": "Peers whose media moved to another address.",
+    "peers_now": "Peers that the worker has.",
+    "listeners_now": "Peers that follow somebody.",
+}
+
 _UNITS: Final = {"us": 1e-6, "ms": 1e-3, "pct": 1e-2, "s": 1.0, "": 1.0}
 
 
@@ -150,7 +167,7 @@ def _plain(counter: str, workers: Sequence[Mapping[str, int]]) -> Metric:
 
 
 def _meaning(counter: str) -> str:
-    return f"The data plane's counter {counter}."
+    return _MEANINGS.get(counter, f"The data plane's counter {counter}.")
 
 
 def _histogram(

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Final
 
 BEATS_PER_WATCHDOG: Final = 3
@@ -15,10 +15,11 @@ BEATS_PER_WATCHDOG: Final = 3
 
 
 @contextlib.asynccontextmanager
-async def told_to_systemd(environ: Mapping[str, str]) -> AsyncIterator[None]:
+async def told_to_systemd(environ: Mapping[str, str]) -> AsyncIterator[Callable[[str], None]]:
     """READY on entry, STOPPING on exit, and meanwhile a heartbeat that comes from the running loop.
 
-    A loop that hangs sends none, and systemd starts the service anew after WatchdogSec.
+    A loop that hangs sends none, and systemd starts the service anew after WatchdogSec. What is yielded takes a line
+    for `systemctl status`.
     """
     address = environ.get("NOTIFY_SOCKET", "")
     beating = None
@@ -26,7 +27,7 @@ async def told_to_systemd(environ: Mapping[str, str]) -> AsyncIterator[None]:
     if address and (every_s := _heartbeat_s(environ)):
         beating = asyncio.create_task(_beat(address, every_s))
     try:
-        yield
+        yield lambda status: _tell(address, f"STATUS={status}")
     finally:
         _tell(address, "STOPPING=1")
         if beating is not None:

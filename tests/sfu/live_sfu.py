@@ -51,6 +51,7 @@ class LiveSfu:
             "keys": {"key": secrets.token_hex(32)},
             "metrics": {"sfu_port": self.metrics_port, "signalling_port": 0},
             "control": {"socket": str(self.path)},
+            "drain": {"deadline_s": 0},
         }
         rtc = settings["rtc"] | overrides.pop("rtc", {})
         config.write_text(yaml.safe_dump(settings | overrides | {"rtc": rtc}))
