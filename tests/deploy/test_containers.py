@@ -4,6 +4,9 @@ import importlib.util
 import json
 import re
 import shlex
+import subprocess
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,6 +21,12 @@ DOCKERFILE = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
 CHART = DEPLOY / "helm/palco"
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
 KEYS = {"keys": {"my-app": "0123456789abcdef0123456789abcdef"}}
+CHART_ENVIRON = {
+    "PALCO_CONFIG": yaml.safe_dump(VALUES["config"] | KEYS),
+    "PALCO_RTC__NODE_IP": "192.0.2.10",
+    "PALCO_BIND_ADDRESSES": "192.0.2.10",
+    "PALCO_METRICS__BIND_ADDRESS": "192.0.2.10",
+}
 EVERYTHING = "ingress.enabled=true,ingress.host=live.example.org,ingress.tlsSecret=tls,serviceMonitor.enabled=true"
 
 
@@ -92,13 +101,37 @@ class TestCompose:
     def test_the_folder_of_the_secrets_is_kept_out_of_the_repository(self) -> None:
         assert "*" in (DEPLOY / "compose/.gitignore").read_text().splitlines()
 
+    def test_its_first_lines_make_every_secret_that_it_mounts(self) -> None:
+        head = (DEPLOY / "compose.yaml").read_text().partition("\nname:")[0]
+        for secret in compose()["secrets"].values():
+            assert f"> {secret['file'].removeprefix('./')}" in head
+
+    def test_the_relay_is_started_with_options_that_coturn_knows(self) -> None:
+        known = subprocess.run([need("turnserver"), "-h"], capture_output=True, text=True, check=False)
+        for option in re.findall(r"(--[a-z0-9-]+)", " ".join(compose()["services"]["coturn"]["command"])):
+            assert re.search(rf"{option}\b", known.stdout + known.stderr), option
+
+    def test_the_relay_s_ports_are_those_that_the_packet_filter_lets_in(self) -> None:
+        command = " ".join(compose()["services"]["coturn"]["command"])
+        ports = "-".join(re.findall(r"--m(?:in|ax)-port=(\d+)", command))
+        assert f"udp dport {ports} accept" in (DEPLOY / "nftables.conf").read_text()
+
+    def test_there_is_time_to_drain(self) -> None:
+        minutes = int(compose()["services"]["palco"]["stop_grace_period"].removesuffix("m"))
+        assert minutes * 60 > Config().drain.deadline_s
+
+    def test_compose_takes_it(self) -> None:
+        """By compose-go, which is what reads the file in `docker compose config` too."""
+        argv = [need("compose-config"), "-no-interpolation", str(DEPLOY / "compose.yaml")]
+        said = subprocess.run(argv, cwd=DEPLOY, capture_output=True, text=True, check=False)
+        assert said.returncode == 0, said.stderr
+        assert set(yaml.safe_load(said.stdout)["services"]) >= {"palco", "coturn", "caddy", "database"}
+
 
 class TestChart:
     def test_its_configuration_is_palcos(self) -> None:
         """With what the chart itself sets in the environment."""
-        environ = {"PALCO_CONFIG": yaml.safe_dump(VALUES["config"] | KEYS), "PALCO_RTC__NODE_IP": "192.0.2.10"}
-        environ |= {"PALCO_BIND_ADDRESSES": "192.0.2.10", "PALCO_METRICS__BIND_ADDRESS": "192.0.2.10"}
-        config = load_config(None, environ)
+        config = load_config(None, CHART_ENVIRON)
         assert config.rtc.node_ips == config.bind_addresses == ["192.0.2.10"]
 
     def test_its_templates_use_only_values_that_exist(self) -> None:
@@ -128,14 +161,26 @@ class TestChart:
         for container in pod["containers"]:
             mounted = {mount["name"] for mount in container["volumeMounts"]}
             assert mounted <= {volume["name"] for volume in pod["volumes"]}
-            assert container["lifecycle"]["preStop"]
+        sfu, signalling = pod["containers"]
+        assert "lifecycle" not in sfu
+        assert "wait_for_the_sfu.py" in signalling["lifecycle"]["preStop"]["exec"]["command"][-1]
+        assert pod["terminationGracePeriodSeconds"] > load_config(None, CHART_ENVIRON).drain.deadline_s
         (configuration,) = [each for each in documents if each["kind"] == "ConfigMap"]
         assert yaml.safe_load(configuration["data"]["palco.yaml"]) == VALUES["config"]
-        compile(configuration["data"]["wait_until_empty.py"], "wait_until_empty.py", "exec")
+        compile(configuration["data"]["wait_for_the_sfu.py"], "wait_for_the_sfu.py", "exec")
+
+    def test_helm_refuses_a_grace_period_that_would_cut_the_drain_short(self) -> None:
+        helm = need("helm")
+        short = ["--set", "keys.my-app=secret,config.drain.deadline_s=4000"]
+        said = subprocess.run(
+            [helm, "template", "palco", str(CHART), *short], capture_output=True, text=True, check=False
+        )
+        assert said.returncode != 0
+        assert "longer than config.drain.deadline_s" in said.stderr
 
 
 def waiting() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("wait_until_empty", CHART / "files/wait_until_empty.py")
+    spec = importlib.util.spec_from_file_location("wait_for_the_sfu", CHART / "files/wait_for_the_sfu.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -144,21 +189,15 @@ def waiting() -> ModuleType:
 
 
 class TestWaiting:
-    def test_those_who_are_connected_are_waited_for(self) -> None:
-        page = """
-# TYPE palco_sfu_sessions gauge
-palco_sfu_sessions{kind="whip",state="joining"} 5.0
-palco_sfu_sessions{kind="whip",state="connected"} 1.0
-palco_sfu_sessions{kind="whep",state="connected"} 40.0
-palco_sfu_sessions_closed_total{reason="left"} 9.0
-"""
-        assert waiting().connected(page) == 41
+    def test_an_sfu_that_answers_is_waited_for(self) -> None:
+        with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:  # knows no method: answers 501
+            thread = threading.Thread(target=server.handle_request)
+            thread.start()
+            assert waiting().answers(f"http://127.0.0.1:{server.server_port}/metrics")
+            thread.join()
 
-    def test_without_an_sfu_nobody_is(self) -> None:
+    def test_without_an_sfu_it_is_over(self) -> None:
         waiting().main("http://127.0.0.1:1/metrics")
-
-    def test_an_empty_page_has_nobody(self) -> None:
-        assert waiting().connected("") == 0
 
 
 def test_the_dashboards_are_where_grafana_looks() -> None:

@@ -10,6 +10,7 @@ import httpx2
 import pytest
 import yaml
 
+from sfu.contract.messages import Inspected, SessionFigures
 from tests.deploy.tools import DEPLOY, need, run
 from tests.harness.processes import Palco, Process, poll, take_port
 from tests.harness.room import Room, meet_all
@@ -22,7 +23,7 @@ SEVERITIES = {"page", "ticket"}
 METRIC = re.compile(r"\bpalco_[a-z_]+")
 WITHIN_S = 60.0
 
-UNTIL_IT_HAPPENS = ("join_failures", "moderation", "sessions_closed", "reported_", "event_subscribers")
+UNTIL_IT_HAPPENS = ("mixer", "join_failures", "moderation", "sessions_closed", "reported_", "event_subscribers")
 """What has no series before somebody is refused, moderated, has left, has reported, or watches."""
 
 
@@ -92,6 +93,15 @@ class TestDashboard:
             taken |= cells
 
 
+def test_the_board_of_one_space_asks_for_what_the_api_tells() -> None:
+    board = json.loads((DEPLOY / "grafana/one-space.json").read_text())
+    for panel in board["panels"]:
+        (query,) = panel["targets"]
+        shape = Inspected if query["root_selector"] == "" else SessionFigures
+        assert query["url"] == "${server}/v1/operator/spaces/${space}"
+        assert {column["selector"] for column in query["columns"]} <= set(shape.__struct_fields__)
+
+
 def exported(palco: Palco) -> set[str]:
     """The names of all families of both processes, and of the samples that they have now."""
     names: set[str] = set()
@@ -109,6 +119,29 @@ def test_every_query_and_rule_names_what_the_processes_export(palco: Palco) -> N
     named = {name for query in [*ALL_QUERIES, *(rule["expr"] for rule in alerts())] for name in METRIC.findall(query)}
     known = exported(palco)
     assert {name for name in named if re.sub("_(bucket|count|sum)$", "", name) not in known | {name} & known} == set()
+
+
+def documented() -> set[str]:
+    guide = (DEPLOY / "README.md").read_text(encoding="utf-8")
+    return set(re.findall(r"^\| `(palco_\w+)` \|", guide, re.MULTILINE))
+
+
+@pytest.mark.live
+def test_the_guide_s_table_has_every_metric_and_no_other(palco: Palco) -> None:
+    families: set[str] = set()
+    for port in (palco.sfu_metrics, palco.signalling_metrics):
+        page = httpx2.get(f"http://127.0.0.1:{port}/metrics", timeout=5).text
+        families |= set(re.findall(r"^# TYPE (palco_\w+) ", page, re.MULTILINE))
+    assert {name for name in families if not name.endswith("_created")} == documented()
+
+
+@pytest.mark.live
+def test_names_are_as_prometheus_wants_them(palco: Palco) -> None:
+    """Base units, counters end in _total, nothing named by a person or a space."""
+    for port in (palco.sfu_metrics, palco.signalling_metrics):
+        page = httpx2.get(f"http://127.0.0.1:{port}/metrics", timeout=5).text
+        run(need("promtool"), "check", "metrics", stdin=page)
+        assert not re.search(r'\{[^}]*\b(space|identity|session)="', page)
 
 
 class Prometheus:

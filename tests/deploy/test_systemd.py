@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from sfu.contract.config import Config
 from signalling.commands.checks import WANTED_FILES, WANTED_SOCKET_BUFFER_BYTES
 from tests.deploy.tools import DEPLOY, need, read_unit, run
 from tests.harness.processes import START_S, Palco, Process, poll
@@ -34,9 +35,12 @@ def test_systemd_takes_the_units_as_installed(tmp_path: Path) -> None:
         folder.mkdir(parents=True)
     for unit in (*SERVICES, "palco.target"):
         shutil.copy(UNITS / unit, installed)
-    for program in ("python", "palco"):
-        (programs / program).write_text("#!/bin/sh\n")
-        (programs / program).chmod(0o755)
+    system = tmp_path / "usr/bin"
+    system.mkdir(parents=True)
+    (tmp_path / "bin").symlink_to("usr/bin")
+    for program in (programs / "python", programs / "palco", system / "install", system / "kill"):
+        program.write_text("#!/bin/sh\n")
+        program.chmod(0o755)
     tool = need("systemd-analyze")
     if not SYSTEM_UNITS.is_dir():
         pytest.skip("NOT TESTED HERE: systemd's own units are missing")
@@ -66,6 +70,27 @@ def test_a_restart_of_one_leaves_the_socket_of_the_other(service: str) -> None:
 
 
 @pytest.mark.parametrize("service", SERVICES)
+def test_a_stop_leaves_time_to_drain(service: str) -> None:
+    (limit,) = read_unit(UNITS / service)["TimeoutStopSec"]
+    assert int(limit.removesuffix("min")) * 60 > Config().drain.deadline_s
+
+
+def test_a_stop_comes_to_the_sfu_first() -> None:
+    """systemd stops in the reverse order of After=, each when the one before has ended (systemd.unit(5))."""
+    assert "palco-signalling.service" in read_unit(UNITS / SERVICES[0])["After"][0].split()
+    assert "palco-sfu.service" not in read_unit(UNITS / SERVICES[1])["After"][0].split()
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_reload_renews_the_keys_and_then_says_so(service: str) -> None:
+    unit = read_unit(UNITS / service)
+    renew, tell = unit["ExecReload"]
+    (keys,) = [value.partition("=")[2] for value in unit["Environment"] if value.startswith("PALCO_KEYS_FILE=")]
+    assert renew.split()[-1] == unit["ExecStartPre"][0].split()[-1] == keys
+    assert tell == "/bin/kill -HUP $MAINPID"
+
+
+@pytest.mark.parametrize("service", SERVICES)
 def test_the_units_allow_what_the_doctor_asks_for(service: str) -> None:
     assert int(read_unit(UNITS / service)["LimitNOFILE"][0]) >= WANTED_FILES
 
@@ -91,7 +116,6 @@ class Systemd:
         line.bind(str(self._folder / f"{service}.notify"))
         line.setblocking(False)
         self._lines[service], self.heard[service] = line, []
-        credentials = self._folder / "credentials"
         environ = {
             "PATH": "/usr/bin:/bin",
             "NOTIFY_SOCKET": str(self._folder / f"{service}.notify"),
@@ -100,11 +124,17 @@ class Systemd:
         }
         for assignment in unit["Environment"]:
             name, _, value = assignment.partition("=")
-            environ[name] = value.replace("%d", str(credentials))
+            environ[name] = self._specified(value)
+        (before,) = unit["ExecStartPre"]
+        run(*self._specified(before).split())
         program = unit["ExecStart"][0].replace("/etc/palco/palco.yaml", str(palco.config)).split()
         program[0] = program[0].replace("/opt/palco/bin", str(Path(sys.executable).parent))
         sandbox = [sys.executable, str(Path(__file__).with_name("sandbox.py")), str(UNITS / service)]
         return Process([*sandbox, *program], self._folder / f"{service}.log", environ)
+
+    def _specified(self, text: str) -> str:
+        """systemd.unit(5): %d is where credentials are, %t where runtime folders lie."""
+        return text.replace("%d", str(self._folder / "credentials")).replace("%t", str(self._folder))
 
     def has_heard(self, service: str, word: str) -> bool:
         while True:
@@ -126,6 +156,7 @@ async def test_palco_serves_inside_the_limits_of_its_units(tmp_path: Path) -> No
     palco, systemd = Palco(tmp_path), Systemd(tmp_path)
     written = yaml.safe_load(palco.config.read_text())
     (tmp_path / "credentials").mkdir()
+    (tmp_path / "palco").mkdir()
     (tmp_path / "credentials/keys").write_text(yaml.safe_dump(written.pop("keys")))
     del written["control"]  # where the units have it
     palco.config.write_text(yaml.safe_dump(written))

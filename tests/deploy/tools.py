@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,20 +18,22 @@ PACKAGES = {
     "systemd-sysusers": "systemd",
     "turnserver": "coturn",
 }
-"""Tool: the Debian package that has it. helm has none."""
+"""Tool: the Debian package that has it. helm and compose-config have none; tests/setup builds them where Go is."""
 
 
 def need(tool: str) -> str:
     """The tool's path, or a skip that the end of the run names."""
-    if found := shutil.which(tool) or shutil.which(tool, path="/usr/sbin:/sbin"):
+    beside = str(Path(sys.executable).parent)  # where tests/setup puts what it builds
+    if found := shutil.which(tool) or shutil.which(tool, path=f"{beside}:/usr/sbin:/sbin"):
         return found
     package = PACKAGES.get(tool)
-    pytest.skip(f"NOT TESTED HERE: {tool} is missing{f' (apt-get install {package})' if package else ''}")
+    remedy = f"apt-get install {package}" if package else "tests/setup builds it with Go"
+    pytest.skip(f"NOT TESTED HERE: {tool} is missing ({remedy})")
 
 
-def run(*argv: str, timeout_s: float = 60.0) -> str:
+def run(*argv: str, timeout_s: float = 60.0, stdin: str = "") -> str:
     """What the tool said; fails with it where the tool did."""
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=timeout_s, check=False)
+    done = subprocess.run(argv, capture_output=True, text=True, input=stdin, timeout=timeout_s, check=False)
     said = done.stdout + done.stderr
     assert done.returncode == 0, f"{' '.join(argv)} ended with {done.returncode}:\n{said}"
     return said
