@@ -3,10 +3,14 @@
 No label has a value from outside: routes are templates, codes come from `signalling.errors.CODES`.
 """
 
+import platform
 from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
 
 import prometheus_client
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+
+from sfu.contract.process import process_metrics
 
 _ACT_BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
 
@@ -41,17 +45,47 @@ class Metrics:
             buckets=_ACT_BUCKETS_S,
             registry=registry,
         )
-        self.sfu_up = Gauge(
-            "palco_signalling_sfu_up", "Whether the sfu is connected and reconciled.", registry=registry
-        )
+        self._of_events_and_webhooks(registry)
+        self._of_what_is(registry)
+        self.loop_lag = process_metrics(registry, "palco_signalling")
+
+    def _of_events_and_webhooks(self, registry: CollectorRegistry) -> None:
         self.watchers = Gauge(
             "palco_signalling_event_subscribers", "Open event streams.", ["transport"], registry=registry
         )
         self.events_dropped = Counter(
             "palco_signalling_events_dropped", "Events that slow readers lost to a snapshot.", registry=registry
         )
+        self.webhook_attempts = Counter(
+            "palco_signalling_webhook_attempts",
+            "Webhooks sent: delivered, failed (to be sent again) or dead (given up).",
+            ["outcome"],
+            registry=registry,
+        )
+        self.webhooks_pending = Gauge(
+            "palco_signalling_webhooks_pending", "Webhooks that wait or are on their way.", registry=registry
+        )
+
+    def _of_what_is(self, registry: CollectorRegistry) -> None:
+        self.sfu_up = Gauge(
+            "palco_signalling_sfu_up", "Whether the sfu is connected and reconciled.", registry=registry
+        )
         self.spaces = Gauge("palco_signalling_spaces", "Live spaces.", registry=registry)
         self.sessions = Gauge("palco_signalling_sessions", "Sessions that stand at the sfu.", registry=registry)
+        self.participants = Gauge(
+            "palco_signalling_participants",
+            "People by role; who is not on stage is a listener.",
+            ["role"],
+            registry=registry,
+        )
+        self.draining = Gauge("palco_signalling_draining", "Whether the server goes out of service.", registry=registry)
+        self.reloads = Counter(
+            "palco_signalling_config_reloads", "SIGHUPs heard: taken up, or refused.", ["result"], registry=registry
+        )
+        for result in ("taken", "refused"):
+            self.reloads.labels(result)  # from the start: what begins at 1 has not increased
+        build = {"version": _version(), "python": platform.python_version()}
+        Info("palco_signalling_build", "What is running.", registry=registry).info(build)
 
     def serve(self, port: int, bind_address: str) -> Callable[[], None]:
         """Answers scrapes from now on; returns what ends that. Raises OSError where the port is taken."""
@@ -63,3 +97,10 @@ class Metrics:
             thread.join()
 
         return stop
+
+
+def _version() -> str:
+    try:
+        return version("palco")
+    except PackageNotFoundError:
+        return "checkout"

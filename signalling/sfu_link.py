@@ -19,7 +19,9 @@ from sfu.contract.messages import (
     Command,
     Describe,
     FromSfu,
+    Goodbye,
     Hello,
+    Load,
     Refused,
     Reply,
     Report,
@@ -61,6 +63,7 @@ class SfuLink:
         self._listener = listener
         self._writer: asyncio.StreamWriter | None = None
         self._is_up = False
+        self._is_ending = False
         self._next_id = 1
         self._waiting: dict[int, tuple[asyncio.Future[Answer], asyncio.TimerHandle]] = {}
         self._task: asyncio.Task[None] | None = None
@@ -74,6 +77,8 @@ class SfuLink:
         self._task = asyncio.create_task(self._run(), name="sfu-link")
 
     async def close(self) -> None:
+        """Takes leave of the sfu, which goes on."""
+        self.tell(Goodbye())
         if self._task:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -111,7 +116,10 @@ class SfuLink:
                     await self._serve(reader, writer)
                     retry_s = FIRST_RETRY_S
                 except (OSError, WireError, _Unwelcome) as error:
-                    log.warning("sfu_lost", reason=str(error) or type(error).__name__)
+                    if self._is_ending:
+                        log.info("sfu_stopped")
+                    else:
+                        log.warning("sfu_lost", reason=str(error) or type(error).__name__)
                 except Exception:
                     # A bug of ours in what a report led to. The next snapshot puts right whatever it left half done.
                     log.exception("sfu_link_broken")
@@ -145,6 +153,7 @@ class SfuLink:
 
     def _on_message(self, message: FromSfu) -> None:
         if not isinstance(message, Reply):
+            self._is_ending = message.ends_at_s is not None if isinstance(message, Load) else self._is_ending
             self._listener.on_report(message)
         elif waiting := self._waiting.pop(message.id, None):
             answer, timer = waiting
@@ -160,6 +169,7 @@ class SfuLink:
     def _on_lost(self, writer: asyncio.StreamWriter) -> None:
         writer.close()
         was_up, self._is_up, self._writer = self._is_up, False, None
+        self._is_ending = False
         waiting, self._waiting = self._waiting, {}
         for answer, timer in waiting.values():
             timer.cancel()

@@ -146,17 +146,6 @@ def check_limits() -> Iterator[Finding]:
             yield Finding("warn", f"Socket buffer, {direction}", f"up to {size >> 10} KiB", remedy)
 
 
-def check_kernel() -> Iterator[Finding]:
-    release = platform.release()
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, 1200)
-            yield Finding("ok", "UDP GSO", f"kernel {release} sends many packets in one call")
-        except OSError:
-            remedy = "Palco works without, at several times the cost; Linux 4.18 or newer has it"
-            yield Finding("warn", "UDP GSO", f"kernel {release} has none", remedy)
-
-
 def check_address_families(config: Config) -> Iterator[Finding]:
     if ":" not in config.rtc.bind_address:
         return
@@ -252,17 +241,10 @@ def _is_own(address: str) -> bool:
 
 
 def check_store(config: Config) -> Iterator[Finding]:
+    """The file of SQLite; `reach.check_migrations` looks into either database."""
     path = sqlite_path(config)
     if path is not None:
         yield _check_sqlite(path)
-        return
-    url = urlsplit(config.store.url)
-    try:
-        with socket.create_connection((url.hostname or "localhost", url.port or 5432), timeout=3):
-            yield Finding("ok", "Database", f"{url.hostname} answers")
-    except OSError as error:
-        remedy = "start it, or correct store.url"
-        yield Finding("fail", "Database", f"{url.hostname}:{url.port or 5432}: {error}", remedy)
 
 
 def _check_sqlite(path: Path) -> Finding:

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from sfu.contract.config import Config, Control, Logging, Rtc, Spaces, Store, dump_config, load_config
+from sfu.contract.config import Config, Control, Drain, Logging, Rtc, Spaces, Store, dump_config, load_config
 
 SPACE = "demo"
 KEY = "development"
@@ -38,16 +38,10 @@ def development_config(directory: Path, environ: Mapping[str, str]) -> Config:
         control=Control(socket=str(directory / "sfu.sock")),
         store=Store(url=f"sqlite:///{directory / 'palco.db'}"),
         spaces=Spaces(auto_create=True),
+        drain=Drain(deadline_s=0),  # Ctrl-C ends it, whoever listens
         logging=Logging(format="console"),
     )
     return load_config(None, {**environ, "PALCO_CONFIG": dump_config(base)})
-
-
-def server_url(config: Config) -> str:
-    """Where a client on this machine reaches signalling."""
-    address = config.bind_addresses[0]
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(address, f"[{address}]" if ":" in address else address)  # noqa: S104
-    return f"http://{host}:{config.port}"
 
 
 def note_directory(environ: Mapping[str, str]) -> Path:

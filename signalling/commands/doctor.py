@@ -11,10 +11,11 @@ from rich.console import Console
 from rich.text import Text
 
 from sfu.contract.config import Config, ConfigError, load_config
-from signalling.commands import checks
+from signalling.addresses import server_url
+from signalling.commands import checks, reach
 from signalling.commands.access import add_config_option
 from signalling.commands.checks import Finding
-from signalling.commands.development import development_config, find_note, server_url
+from signalling.commands.development import development_config, find_note
 
 EPILOG = """examples:
   palco doctor                                  the development server, running or not
@@ -28,7 +29,7 @@ STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="palco doctor",
-        description="Check this machine for Palco: ports, limits, kernel, clock, keys, files.",
+        description="Check this machine for Palco: ports, limits, kernel, clock, keys, files, database, relays.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -60,12 +61,15 @@ def examine(config_path: Path | None) -> Iterator[Finding]:
     yield from checks.check_ports(config, is_running=is_running)
     yield from checks.check_address_families(config)
     yield from checks.check_limits()
-    yield from checks.check_kernel()
+    yield from reach.check_gso()
     yield from checks.check_clock()
     yield from checks.check_keys(config)
     yield from checks.check_control(config)
     yield from checks.check_node_ip(config)
     yield from checks.check_store(config)
+    yield from reach.check_migrations(config)
+    yield from reach.check_stun(config)
+    yield from reach.check_relays(config)
 
 
 def render(finding: Finding) -> Text:

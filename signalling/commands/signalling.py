@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     config = load_config(arguments.config, os.environ)
     prepare(config)
     try:
-        main(config)
+        main(config, lambda: load_config(arguments.config, os.environ))
     except OSError as error:
         where = ", ".join(f"{address} port {config.port}" for address in config.bind_addresses)
         raise CommandFailedError(

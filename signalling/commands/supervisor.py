@@ -1,10 +1,17 @@
-"""Keeps child processes running: says when one dies, starts it again with back-off, ends all in good order. Edge."""
+"""Keeps a child process running, says when it died, and ends it with ourselves. Edge (processes).
+
+A child that dies is started again after a wait that grows, so that a machine which cannot run it is not kept busy with
+trying; each time it is said, with what became of it. A supervisor that is killed takes its children with it: the kernel
+sees to that.
+"""
 
 import asyncio
+import ctypes
+import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 USAGE_EXIT_CODE = 2
 """A child that ends so has told what is wrong with its configuration; starting it again would not help."""
@@ -15,11 +22,24 @@ STEADY_S = 30.0
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 10.0
 
+PR_SET_PDEATHSIG = 1
+"""linux/prctl.h"""
+
 
 @dataclass(frozen=True)
 class Program:
     name: str
     argv: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Orders:
+    """What a child's supervisor was told: `stop` asks the child to end in its own time, `now` a second time."""
+
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    now: asyncio.Event = field(default_factory=asyncio.Event)
+    reload: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set for each SIGHUP; cleared by who passes it on."""
 
 
 class Backoff:
@@ -45,24 +65,26 @@ class GaveUpError(Exception):
 
 
 async def keep_running(
-    program: Program, *, environ: Mapping[str, str], stop: asyncio.Event, say: Callable[[str], None]
+    program: Program, *, environ: Mapping[str, str], orders: Orders, say: Callable[[str], None]
 ) -> None:
-    """Runs `program` until `stop` is set, then ends it with SIGTERM. Raises GaveUpError."""
+    """Runs `program` until it is to stop, then ends it with SIGTERM. Raises GaveUpError."""
     loop = asyncio.get_running_loop()
     backoff = Backoff()
-    while not stop.is_set():
+    while not orders.stop.is_set():
         started_s = loop.time()
         # A session of its own: Ctrl-C in the terminal reaches the supervisor alone, which then ends all in order.
-        child = await asyncio.create_subprocess_exec(*program.argv, env=dict(environ), start_new_session=True)
-        exit_code = await _until_exit(child, stop)
-        if stop.is_set():
+        child = await asyncio.create_subprocess_exec(
+            *program.argv, env=dict(environ), start_new_session=True, preexec_fn=_die_with(os.getpid())
+        )
+        exit_code = await _until_exit(child, orders)
+        if orders.stop.is_set():
             return
         if exit_code == USAGE_EXIT_CODE:
             raise GaveUpError(program.name, exit_code)
         wait_s = backoff.on_exit(ran_s=loop.time() - started_s)
         say(f"{program.name} (process {child.pid}) {describe_exit(exit_code)}; starting it again in {wait_s:g} s")
         with suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), wait_s)
+            await asyncio.wait_for(orders.stop.wait(), wait_s)
 
 
 def describe_exit(exit_code: int) -> str:
@@ -75,20 +97,51 @@ def describe_exit(exit_code: int) -> str:
         return f"was killed by signal {-exit_code}"
 
 
-async def _until_exit(child: asyncio.subprocess.Process, stop: asyncio.Event) -> int:
-    """The exit code; once `stop` is set the child is asked to end, and given the time it takes (it may drain)."""
-    ended = asyncio.ensure_future(child.wait())
-    stopping = asyncio.ensure_future(stop.wait())
+def _die_with(supervisor: int) -> Callable[[], None]:
+    """For the child, before it becomes the program: SIGKILL when the thread that forked it dies (prctl(2)).
+
+    SIGTERM would begin a drain, and nobody would be left to end that.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)  # loaded here: after the fork nothing but system calls is safe
+
+    def ask_the_kernel() -> None:
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != supervisor:
+            os.kill(os.getpid(), signal.SIGKILL)  # it died before we had asked
+
+    return ask_the_kernel
+
+
+async def _until_exit(child: asyncio.subprocess.Process, orders: Orders) -> int:
+    """The exit code; orders are passed on as signals, and the child is given the time it takes (it may drain)."""
+    passing_on = [
+        asyncio.create_task(_pass_on(child, orders.stop, signal.SIGTERM)),
+        asyncio.create_task(_pass_on(child, orders.now, signal.SIGTERM)),
+        asyncio.create_task(_pass_on_each(child, orders.reload, signal.SIGHUP)),
+    ]
     try:
-        await asyncio.wait({ended, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if not ended.done():
-            with suppress(ProcessLookupError):
-                child.terminate()
-        return await ended
+        return await child.wait()
     except asyncio.CancelledError:
-        with suppress(ProcessLookupError):
-            child.kill()
+        _signal(child, signal.SIGKILL)
         await child.wait()
         raise
     finally:
-        stopping.cancel()
+        for task in passing_on:
+            task.cancel()
+
+
+async def _pass_on(child: asyncio.subprocess.Process, order: asyncio.Event, number: signal.Signals) -> None:
+    await order.wait()
+    _signal(child, number)
+
+
+async def _pass_on_each(child: asyncio.subprocess.Process, order: asyncio.Event, number: signal.Signals) -> None:
+    while True:
+        await order.wait()
+        order.clear()
+        _signal(child, number)
+
+
+def _signal(child: asyncio.subprocess.Process, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        child.send_signal(number)

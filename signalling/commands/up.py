@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
@@ -14,20 +15,24 @@ import httpx2
 from rich.console import Console
 
 from sfu.contract.config import Config, dump_config, load_config
+from signalling.addresses import server_url
 from signalling.commands.access import ROLE_GRANTS, Issuer, add_config_option, make_token
 from signalling.commands.checks import port_problems
-from signalling.commands.development import SPACE, Note, development_config, leave_note, server_url
+from signalling.commands.development import SPACE, Note, development_config, leave_note
 from signalling.commands.failure import CommandFailedError
 from signalling.commands.folders import prepare
-from signalling.commands.interrupt import stop_on_signal
-from signalling.commands.supervisor import GaveUpError, Program, keep_running
+from signalling.commands.supervisor import GaveUpError, Orders, Program, keep_running
 
 EPILOG = """examples:
   palco up                                  development mode: this machine only, keys made on the spot
   PALCO_PORT=8000 palco up                  the same on another port
   palco up --config /etc/palco/palco.yaml   for others; deploy/palco.example.yaml explains every key
 
-Either process is started again, with a word about it, when it dies. Ctrl-C ends both."""
+Either process is started again, with a word about it, when it dies. Ctrl-C or SIGTERM takes nobody new in and waits for
+those who are in, at most drain.deadline_s (0 in development mode); a second time ends both at once. SIGHUP makes both
+read keys, log level and limits again."""
+
+ENDING = (signal.SIGINT, signal.SIGTERM)
 
 READY_TIMEOUT_S = 30.0
 POLL_S = 0.1
@@ -70,11 +75,11 @@ async def _run(config: Config, environ: Mapping[str, str], *, config_path: Path 
     def say(text: str) -> None:
         console.print(f"palco: {text}.")
 
-    with stop_on_signal() as stop:
+    with _Household() as household:
         say("starting sfu and signalling")
-        greeting = asyncio.create_task(_greet(config, stop, console))
+        greeting = asyncio.create_task(_greet(config, household.sfu.stop, console))
         try:
-            await _keep_both(sfu, signalling, environ=environ, stop=stop, say=say)
+            await _keep_both(sfu, signalling, environ=environ, household=household, say=say)
         except GaveUpError as error:
             say(f"{error}; what it said is above")
             return error.exit_code
@@ -85,20 +90,50 @@ async def _run(config: Config, environ: Mapping[str, str], *, config_path: Path 
     return 0
 
 
+class _Household:
+    """What our own signals mean for either child: the sfu first, since signalling serves those whom it waits for."""
+
+    def __init__(self) -> None:
+        self.sfu, self.signalling = Orders(), Orders()
+        self._task = asyncio.current_task()
+
+    def __enter__(self) -> "_Household":
+        loop = asyncio.get_running_loop()
+        for number in ENDING:
+            loop.add_signal_handler(number, self._on_ending)
+        loop.add_signal_handler(signal.SIGHUP, self._on_reload)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number in (*ENDING, signal.SIGHUP):
+            asyncio.get_running_loop().remove_signal_handler(number)
+
+    def _on_ending(self) -> None:
+        if self.sfu.now.is_set() and self._task is not None:
+            self._task.cancel()  # a third time: without a goodbye
+        elif self.sfu.stop.is_set():
+            self.sfu.now.set()
+        else:
+            self.sfu.stop.set()
+
+    def _on_reload(self) -> None:
+        self.sfu.reload.set()
+        self.signalling.reload.set()
+
+
 async def _keep_both(
-    sfu: Program, signalling: Program, *, environ: Mapping[str, str], stop: asyncio.Event, say: Callable[[str], None]
+    sfu: Program, signalling: Program, *, environ: Mapping[str, str], household: _Household, say: Callable[[str], None]
 ) -> None:
-    """Runs both until `stop`, or until one gives up. Signalling ends first: the sfu need not wonder where it went."""
-    stop_sfu = asyncio.Event()
-    below = asyncio.create_task(keep_running(sfu, environ=environ, stop=stop_sfu, say=say))
-    above = asyncio.create_task(keep_running(signalling, environ=environ, stop=stop, say=say))
+    """Runs both until the sfu has ended as it was told, or until one gives up. Signalling ends last."""
+    below = asyncio.create_task(keep_running(sfu, environ=environ, orders=household.sfu, say=say))
+    above = asyncio.create_task(keep_running(signalling, environ=environ, orders=household.signalling, say=say))
     try:
         await asyncio.wait({above, below}, return_when=asyncio.FIRST_COMPLETED)
-        stop.set()
-        await asyncio.wait({above})
-        stop_sfu.set()
+        household.sfu.stop.set()
         await asyncio.wait({below})
-    finally:  # after a second signal: now
+        household.signalling.stop.set()
+        await asyncio.wait({above})
+    finally:  # after a third signal: now
         for child in (above, below):
             child.cancel()
         outcomes = await asyncio.gather(above, below, return_exceptions=True)

@@ -27,6 +27,11 @@ class Rates:
         self._burst = float(burst)
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
 
+    def change(self, *, per_second: float, burst: int) -> None:
+        """From now on; what has been used up stays used up."""
+        self._per_second = per_second
+        self._burst = float(burst)
+
     def wait_s(self, key: str, now_s: float) -> float:
         """0 and one request less for `key`, or how long until the next would be taken."""
         bucket = self._buckets.get(key)
