@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Route, expect, sync_playwright
 
 from tests.conftest import MISSING
+from tests.harness.kernel import why_no_browser
 from tests.page.double import Double
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -36,6 +37,8 @@ def launch() -> Iterator[Launch]:
     """
     if not CHROMIUM.exists():
         pytest.skip(f"{MISSING}: Chromium is not installed: apt install chromium")
+    if why := why_no_browser():
+        pytest.skip(f"{MISSING}: {why}")
     with sync_playwright() as playwright, ExitStack() as stack:
 
         def start(*flags: str) -> Browser:

@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.conftest import MISSING
 from tests.harness import sound
+from tests.harness.kernel import why_no_browser
 from tests.harness.processes import Palco, take_port
 from tests.harness.room import CREATOR, LISTENER, SPEAKER, mint
 from tests.page.conftest import FAKE_MICROPHONE, FIRST_VISIT, WITHIN_MS, Launch, watch
@@ -387,6 +388,8 @@ def firefox_command(mode: str, evening: Evening, identity: str, number: int, **g
         pytest.skip(f"{MISSING}: Firefox is not installed: apt install firefox-esr")
     if not (FIREFOX.parents[1] / "interop" / "node_modules" / "puppeteer-core").exists():
         pytest.skip(f"{MISSING}: Firefox's driver is not installed: npm ci --prefix tests/interop")
+    if why := why_no_browser():
+        pytest.skip(f"{MISSING}: {why}")
     token = mint(evening.palco, identity, evening.space, canSubscribe=True, **grants)
     address = f"{evening.palco.url}/#space={evening.space}&token={token}"
     return [str(NODE), str(FIREFOX), mode, firefox, address, str(number)]
