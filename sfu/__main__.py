@@ -1,15 +1,13 @@
 """`python -m sfu --config FILE`: the media process. Edge, and the one place where its parts are put together."""
 
 import argparse
-import asyncio
 import ipaddress
 import os
 import platform
 import secrets
-import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,24 +15,35 @@ from typing import Final
 
 import structlog
 import uvloop
+from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 
 from sfu._dataplane import Dataplane
+from sfu.audio.contract import Settings, Sound
+from sfu.audio.metrics import MixerCollector
+from sfu.audio.supervisor import Supervisor
 from sfu.certificate import make_certificate
 from sfu.contract.config import Config, ConfigError, load_config
 from sfu.contract.log import set_up_logging
 from sfu.contract.messages import Candidate
+from sfu.contract.process import lag_observed, process_metrics
 from sfu.contract.systemd import told_to_systemd
+from sfu.contract.tracing import make_tracing
 from sfu.control import Control
 from sfu.errors import StartError
+from sfu.external_ip import discover
 from sfu.handshake import DtlsContexts
 from sfu.handshakes import Handshakes
+from sfu.join_watch import JoinWatch
+from sfu.life import Life, limits_of
 from sfu.metrics import SfuCollector, serve_metrics
-from sfu.node import Limits, Node
+from sfu.mixes import Mixes
+from sfu.node import Node
 from sfu.packing import Packing
 from sfu.performer import Performer
 from sfu.relay import Relay
 from sfu.tally import Tally
+from sfu.tap_folder import tap_folder
 
 SOCKET_BUFFER_BYTES: Final = 8 << 20
 """Asked for in each direction; the kernel gives as much as net.core.rmem_max and wmem_max allow. One turn for 1,000
@@ -48,71 +57,103 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="palco sfu",
         description="The media process: receives, selects and sends every packet. Signalling tells it what to do.",
-        epilog="Without --config the YAML in PALCO_CONFIG is read. SIGTERM says goodbye to all peers and ends.",
+        epilog="Without --config the YAML in PALCO_CONFIG is read. SIGTERM takes nobody new in and ends when all "
+        "have gone, or at drain.deadline_s; a second one says goodbye to all peers and ends. SIGHUP reads keys, log "
+        "level and limits again.",
     )
     parser.add_argument("--config", type=Path, metavar="FILE", help="the YAML file that signalling reads too")
     options = parser.parse_args(arguments)
     try:
         config = load_config(options.config, os.environ)
         set_up_logging(level=config.logging.level, format=config.logging.format, process="sfu")
-        uvloop.run(run(config))
+        uvloop.run(run(config, lambda: load_config(options.config, os.environ)))
     except (ConfigError, StartError) as error:
         print(f"palco sfu: {error}", file=sys.stderr)  # noqa: T201 - the one thing to say on a terminal
         return 2
     return 0
 
 
-async def run(config: Config) -> None:
-    """Serves until SIGTERM or SIGINT. Raises StartError."""
-    stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+async def run(config: Config, read_again: Callable[[], Config]) -> None:
+    """Serves until SIGTERM or SIGINT and what follows from it. Raises StartError."""
     sockets = bind_udp(config.rtc.bind_address, config.rtc.udp_ports)
+    if config.rtc.use_external_ip:
+        config = replace(config, rtc=replace(config.rtc, node_ips=discover(sockets, config.rtc.stun_servers)))
     dataplane = Dataplane([each.fileno() for each in sockets])
     try:
-        await _serve(config, dataplane, stopping)
+        with tap_folder(config.control.socket) as taps:
+            await _serve(config, dataplane, read_again, make_mixers(config, taps))
     finally:
         dataplane.close()
         for each in sockets:
             each.close()
 
 
-async def _serve(config: Config, dataplane: Dataplane, stopping: asyncio.Event) -> None:
+async def _serve(config: Config, dataplane: Dataplane, read_again: Callable[[], Config], mixers: Supervisor) -> None:
     local = make_certificate(datetime.now(UTC))
     name = f"{platform.node()}-{secrets.token_hex(4)}"
     node = Node(
         name,
         fingerprint=local.fingerprint,
         candidates=announced_candidates(config.rtc.node_ips, config.rtc.udp_ports),
-        limits=Limits(
-            max_sessions=config.limits.max_sessions,
-            listening_sessions_per_identity=config.limits.sessions_per_identity,
-        ),
+        limits=limits_of(config),
         packing=Packing(packet_ms=config.spaces.packet_ms, large_audience=config.spaces.large_audience),
     )
     control, tally, handshakes = Control(config.control), Tally(), Handshakes(DtlsContexts(local))
+    registry, tracing = CollectorRegistry(), make_tracing(config.tracing, "sfu")
+    mixes = Mixes(dataplane, mixers, sound_of(config))
     relay = Relay(
         dataplane,
         node=node,
         handshakes=handshakes,
-        performer=Performer(dataplane, handshakes, workers=len(config.rtc.udp_ports)),
+        performer=Performer(
+            dataplane,
+            handshakes,
+            mixes=mixes,
+            workers=len(config.rtc.udp_ports),
+        ),
         tally=tally,
+        watch=JoinWatch(registry, tracing),
         announce=control.announce,
     )
-    registry = CollectorRegistry()
     build = {"version": installed_version(), "python": platform.python_version()}
     registry.register(SfuCollector(counters=dataplane.counters, census=node.census, tally=tally, build=build))
+    registry.register(MixerCollector(mixers))
+    lag = process_metrics(registry, "palco_sfu")
+    life = Life(config, node, read_again, on_draining=lambda: control.announce(relay.load()))
     try:
         if config.metrics.sfu_port:
             await serve_metrics(registry, host=config.metrics.bind_address, port=config.metrics.sfu_port)
+        mixers.start(mixes)
         await control.listen(relay)
         log.info("ready", node=name, udp_ports=config.rtc.udp_ports, node_ips=config.rtc.node_ips)
-        async with told_to_systemd(os.environ):
-            await stopping.wait()
+        async with told_to_systemd(os.environ) as tell_systemd, lag_observed(lag.observe):
+            await life.until_over(tell_systemd)
         log.info("stopping", sessions=node.load().sessions)
     finally:
         await control.close()
+        await mixers.stop()
         await relay.stop()
+        tracing.close()
+
+
+def make_mixers(config: Config, taps: Path) -> Supervisor:
+    """None runs yet; at most as many as are configured, or as there are cores for us."""
+    processes = config.mixer.processes
+    log_as = ("--log-level", config.logging.level, "--log-format", config.logging.format)
+    count = len(os.sched_getaffinity(0)) if processes == "auto" else processes
+    return Supervisor(processes=count, directory=taps, arguments=log_as)
+
+
+def sound_of(config: Config) -> Settings:
+    """How every space's mix is made."""
+    mixer = config.mixer
+    sound = Sound(
+        bitrate=mixer.bitrate,
+        complexity=mixer.complexity,
+        channels=mixer.channels,
+        expected_loss_percent=mixer.expected_loss_percent,
+    )
+    return Settings(sound=sound, is_levelled=mixer.automatic_gain)
 
 
 def installed_version() -> str:

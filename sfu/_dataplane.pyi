@@ -91,6 +91,10 @@ class Dataplane:
     def add_tap_track(self, tap: int, *, ssrc: int, is_open: bool) -> int: ...
     def follow_track(self, peer: int, track: int, *, packet_ms: int = 20) -> None:
         """The peer's first slot carries exactly `track` (the mix, a replay), whatever the loudness."""
+    def replace_track(self, track: int, stage: int, *, excluding: int | None = None) -> int:
+        """Whoever follows exactly `track` follows the loudest of `stage` instead; how many that were."""
+    def replace_loudest(self, stage: int, track: int, *, excluding: int | None = None) -> int:
+        """The other way: whoever follows the loudest of `stage` (never `excluding`) in a single slot."""
     def close_tap(self, tap: int) -> None: ...
     # Watching.
     def counters(self) -> list[dict[str, int]]:

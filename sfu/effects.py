@@ -67,6 +67,40 @@ class Follow(Struct, frozen=True):
     packet_ms: int = 20
 
 
+class OpenMixer(Struct, frozen=True):
+    """A mixer hears the space from now on; `voices` are the sessions that send, and whether their gates are open."""
+
+    space: str
+    voices: tuple[tuple[str, bool], ...]
+
+
+class CloseMixer(Struct, frozen=True):
+    """With all its mixes."""
+
+    space: str
+
+
+class AddMix(Struct, frozen=True):
+    """A stream of all voices, or of all but what the session `without` sends. The first is that of all."""
+
+    space: str
+    without: str | None
+
+
+class RemoveMix(Struct, frozen=True):
+    space: str
+    without: str | None
+
+
+class FollowMix(Struct, frozen=True):
+    """The session's one slot carries this mix of the space; while there is none, the dominant voice but `without`."""
+
+    session: str
+    space: str
+    without: str | None
+    packet_ms: int = 20
+
+
 class RestartIce(Struct, frozen=True):
     session: str
     credentials: Credentials
@@ -82,4 +116,20 @@ class Announce(Struct, frozen=True):
     report: Report
 
 
-Effect = OpenStage | CloseStage | OpenPeer | AddTrack | SetGate | AddSlots | Follow | RestartIce | ClosePeer | Announce
+Effect = (
+    OpenStage
+    | CloseStage
+    | OpenPeer
+    | AddTrack
+    | SetGate
+    | AddSlots
+    | Follow
+    | OpenMixer
+    | CloseMixer
+    | AddMix
+    | RemoveMix
+    | FollowMix
+    | RestartIce
+    | ClosePeer
+    | Announce
+)

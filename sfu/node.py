@@ -32,6 +32,8 @@ from sfu.contract.messages import (
     RemoveParticipant,
     SendSection,
     SessionOpened,
+    SessionState,
+    SetAudience,
     SetMuted,
     SetOnStage,
     Snapshot,
@@ -39,7 +41,8 @@ from sfu.contract.messages import (
 from sfu.effects import ClosePeer, Credentials, Effect, Transport
 from sfu.errors import CommandError
 from sfu.packing import AS_SPOKEN, Packing
-from sfu.space import Session, Space
+from sfu.session import Session
+from sfu.space import Space
 
 CNAME = "palco"
 """What the data plane's sender reports say (RFC 3550 §6.5.1): one clock stamps everything that leaves this server."""
@@ -98,7 +101,9 @@ class Node:
         self._spaces: dict[str, Space] = {}
         self._home: dict[str, Space] = {}
         self._is_draining = False
+        self._ends_at_s: float | None = None
         self._is_overloaded = False
+        self._is_still = False
         self._table: Mapping[type[Command], Callable[[Any], Outcome]] = {
             Hello: self._hello,
             OpenSpace: self._open_space,
@@ -106,6 +111,7 @@ class Node:
             CloseSession: self._close_session,
             SetMuted: self._set_muted,
             SetOnStage: self._set_on_stage,
+            SetAudience: self._set_audience,
             RemoveParticipant: self._remove_participant,
             Describe: self._describe,
             Drain: self._drain,
@@ -129,10 +135,25 @@ class Node:
         """Who is in stays; who comes is refused while the workers do not keep up."""
         self._is_overloaded = is_overloaded
 
+    def on_end_foreseen(self, ends_at_s: float) -> None:
+        """The process is told to end: nobody new comes in, and who is in may stay until then (seconds since 1970)."""
+        self._is_draining = True
+        self._ends_at_s = ends_at_s
+
+    def on_limits_changed(self, limits: Limits) -> None:
+        """For who comes from now on; nobody is sent away."""
+        self._limits = limits
+        for space in self._spaces.values():
+            space.on_listening_limit_changed(limits.listening_sessions_per_identity)
+
+    def on_standstill(self, *, is_still: bool) -> None:
+        """Whether a worker of the data plane has stopped to turn: nobody should be sent here."""
+        self._is_still = is_still
+
     def load(self) -> Load:
         """Whether another session would be taken."""
         reason = self._reason_to_refuse()
-        return Load(accepts=not reason, reason=reason, sessions=len(self._home))
+        return Load(accepts=not reason, reason=reason, sessions=len(self._home), ends_at_s=self._ends_at_s)
 
     def snapshot(self) -> Snapshot:
         return Snapshot(
@@ -180,6 +201,10 @@ class Node:
         )
         return Outcome(answer, tuple(effects))
 
+    def space_sessions(self, space: str) -> list[SessionState] | None:
+        """None where there is no such space."""
+        return self._spaces[space].session_states() if space in self._spaces else None
+
     # What the data plane and the handshakes tell; a session that is gone already is no surprise
 
     def on_connected(self, session: str) -> list[Effect]:
@@ -207,11 +232,13 @@ class Node:
 
     def _open_space(self, command: OpenSpace) -> Outcome:
         if (known := self._spaces.get(command.space)) is not None:
-            return self._done(known.on_limit_changed(command.max_speakers))
+            changed = known.on_limit_changed(command.max_speakers)
+            return self._done([*changed, *known.on_audience_changed(command.audience)])
         space = Space(
             command.space,
             max_speakers=command.max_speakers,
             max_listening_sessions=self._limits.listening_sessions_per_identity,
+            audience=command.audience,
             packing=self._packing,
         )
         self._spaces[command.space] = space
@@ -231,6 +258,9 @@ class Node:
         space = self._space(command.space)
         return self._done(space.on_stage_changed(command.identity, is_on_stage=command.is_on_stage))
 
+    def _set_audience(self, command: SetAudience) -> Outcome:
+        return self._done(self._space(command.space).on_audience_changed(command.audience))
+
     def _remove_participant(self, command: RemoveParticipant) -> Outcome:
         return self._done(self._space(command.space).on_removed(command.identity))
 
@@ -238,7 +268,7 @@ class Node:
         return Outcome(self.snapshot())
 
     def _drain(self, command: Drain) -> Outcome:
-        self._is_draining = command.is_draining
+        self._is_draining = command.is_draining or self._ends_at_s is not None
         return Outcome(Done())
 
     # Steps
@@ -246,6 +276,8 @@ class Node:
     def _reason_to_refuse(self) -> str:
         if self._is_draining:
             return "draining"
+        if self._is_still:
+            return "standstill"
         is_full = self._is_overloaded or len(self._home) >= self._limits.max_sessions
         return "overloaded" if is_full else ""
 

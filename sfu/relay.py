@@ -1,7 +1,8 @@
 """Between the machines and the data plane: commands and events in, effects and reports out. Edge (loop, randomness).
 
 Commands are obeyed in the order in which they come, within the call that brings them. An answer of `Done` waits for the
-data plane's barrier: when signalling reads it, the last packet that the command forbids has left the machine.
+data plane's barrier, and for the mixer where there is one: when signalling reads it, the last packet that the command
+forbids has left the machine.
 
 DTLS is served in slices: a storm of handshakes (0.3 ms of CPU each) never keeps a command waiting for longer than one.
 """
@@ -22,6 +23,7 @@ from sfu.contract.messages import (
     Answer,
     Command,
     Done,
+    Inspect,
     Load,
     OpenSession,
     Refused,
@@ -29,12 +31,15 @@ from sfu.contract.messages import (
     RestartIce,
     SessionClosed,
     SessionConnected,
+    SessionOpened,
 )
 from sfu.effects import Announce, Credentials, Effect, Transport
 from sfu.errors import Bug
 from sfu.handshake import Established, Failed
 from sfu.handshakes import Effect as DtlsEffect
 from sfu.handshakes import Handshakes
+from sfu.inquiries import Inquiries
+from sfu.join_watch import JoinWatch
 from sfu.node import Node
 from sfu.performer import Performer
 from sfu.strain import Strain
@@ -45,6 +50,8 @@ if TYPE_CHECKING:
 
 SLICE_S: Final = 0.002
 """How long DTLS may hold the loop before other input gets a turn; a mute is to be in force within 5 ms."""
+
+STILL_AFTER_S: Final = 3.0
 
 GOODBYE_WITHIN_S: Final = 1.0
 
@@ -66,6 +73,7 @@ class Relay:
         handshakes: Handshakes,
         performer: Performer,
         tally: Tally,
+        watch: JoinWatch,
         announce: Callable[[Report], None],
     ) -> None:
         self._dataplane = dataplane
@@ -73,7 +81,10 @@ class Relay:
         self._handshakes = handshakes
         self._performer = performer
         self._tally = tally
+        self._watch = watch
         self._tell_signalling = announce
+        self._inquiries = Inquiries()
+        self._pulse_since_s: float | None = None
         self._strain = Strain()
         self._awaiting: dict[int, Callable[[], None]] = {}
         self._dtls: deque[tuple[int, bytes]] = deque()
@@ -99,16 +110,35 @@ class Relay:
         self._dataplane.close()
 
     def load(self) -> Load:
-        """Asked for once a second; that is also when the workers' lateness is looked at."""
+        """Asked for once a second; that is also when the workers are asked whether they live, and how late they are."""
+        self._feel_pulse()
         self._strain.on_counters(self._dataplane.counters())
         self._node.on_strain(is_overloaded=self._strain.is_overloaded)
         return self._node.load()
 
+    def _feel_pulse(self) -> None:
+        """A barrier comes back within a turn of every worker; one that does not means a worker that stands still."""
+        now_s = self._loop.time()
+        if self._pulse_since_s is None:
+            self._pulse_since_s = now_s
+            self._after_barrier(self._on_pulse)
+        elif now_s - self._pulse_since_s > STILL_AFTER_S:
+            self._node.on_standstill(is_still=True)
+
+    def _on_pulse(self) -> None:
+        self._pulse_since_s = None
+        self._node.on_standstill(is_still=False)
+
     def obey(self, command: Command, reply: Callable[[Answer], None]) -> None:
         """Performs `command` at once and calls `reply` exactly once, at the latest when it is in force."""
         match command:
+            case Inspect():
+                self._inspect(command, reply)
+                return
             case OpenSession():
                 outcome = self._node.on_open_session(command, self._draw_transport(command))
+                if isinstance(outcome.answer, SessionOpened):
+                    self._watch.opened(command)
             case RestartIce():
                 outcome = self._node.on_restart_ice(command, _draw_credentials())
             case _:
@@ -120,9 +150,27 @@ class Relay:
             answer = self._give_up(command, error)
         self._tally.count_command(type(command).__name__, answer.code if isinstance(answer, Refused) else "done")
         if isinstance(answer, Done):
-            self._after_barrier(lambda: reply(answer))
+            self._performer.when_hushed(lambda: self._after_barrier(lambda: reply(answer)))
         else:
             reply(answer)
+
+    def _inspect(self, command: Inspect, reply: Callable[[Answer], None]) -> None:
+        states = self._node.space_sessions(command.space)
+        if states is None:
+            reply(Refused(code="unknown_space", detail="there is no such space"))
+            return
+        asked = self._inquiries.on_asked(
+            command.space,
+            states,
+            peers=self._performer.peers,
+            limit=command.sessions,
+            now_s=self._loop.time(),
+            answer=reply,
+        )
+        for peer in asked:
+            self._dataplane.request_report(peer)
+        if (until_s := self._inquiries.wakes_at_s) is not None:
+            self._loop.call_at(until_s, lambda: self._inquiries.on_time(self._loop.time()))
 
     def _give_up(self, command: Command, error: Exception) -> Refused:
         """A half-performed command: what it began to open is closed again."""
@@ -147,6 +195,8 @@ class Relay:
             case ("dtls", peer, datagram):
                 self._dtls.append((peer, datagram))
             case ("nominated", peer, _, _):
+                if (session := self._performer.session_of(peer)) is not None:
+                    self._watch.reached(session)
                 self._do_dtls(peer, self._handshakes.on_validated(peer, self._loop.time()))
             case ("expired", peer):
                 self._on_expired(peer)
@@ -154,8 +204,11 @@ class Relay:
                 self._awaiting.pop(ticket)()
             case ("voices", stage, voices):
                 self._on_voices(stage, voices)
-            case ("heard", _) | ("report", _, _):
-                pass  # for whoever asks; nobody here does
+            case ("heard", track):
+                if (speaker := self._performer.speaker_of(track)) is not None:
+                    self._watch.heard(speaker)
+            case ("report", peer, figures):
+                self._inquiries.on_report(peer, figures)
 
     def _on_expired(self, peer: int) -> None:
         """The data plane has removed the peer already."""
@@ -221,6 +274,7 @@ class Relay:
                         peer, profile=effect.profile, receive_key=effect.receive_key, send_key=effect.send_key
                     )
                     self._tally.count_handshake("established")
+                    self._watch.secured(session)
                     self._perform(self._node.on_connected(session))
                 case Failed():
                     self._tally.count_handshake(effect.reason)
@@ -245,6 +299,7 @@ class Relay:
             log.info("joined", session=_short(report.session), **who)
         elif isinstance(report, SessionClosed):
             self._tally.count_closed(report.reason)
+            self._watch.gone(report.session)
             who = {"space": report.space, "identity": report.identity, "reason": report.reason}
             log.info("left", session=_short(report.session), **who)
         self._tell_signalling(report)

@@ -8,13 +8,21 @@ listen (whep). What is true of the participant outlives its sessions differently
 
 The gate of the sending session is open exactly while the participant is on stage and not muted. A session's own words
 about muting can only close it: `is_muted=False` in OpenSession does not unmute.
+
+What those who listen follow is `hearing`'s to decide.
 """
 
 from collections.abc import Iterable, Sequence
 
-from msgspec import Struct, field
-
-from sfu.contract.messages import OpenSession, SessionClosed, SessionConnected, SessionState, SpaceState, Speaking
+from sfu.contract.messages import (
+    Audience,
+    OpenSession,
+    SessionClosed,
+    SessionConnected,
+    SessionState,
+    SpaceState,
+    Speaking,
+)
 from sfu.effects import (
     AddSlots,
     AddTrack,
@@ -23,7 +31,6 @@ from sfu.effects import (
     CloseStage,
     Credentials,
     Effect,
-    Follow,
     OpenPeer,
     OpenStage,
     RestartIce,
@@ -31,51 +38,31 @@ from sfu.effects import (
     Transport,
 )
 from sfu.errors import CommandError
-from sfu.packing import AS_SPOKEN, AS_SPOKEN_MS, Packing, bounded_ms
-
-
-class Session(Struct):
-    """One peer connection, as a flat record."""
-
-    request: OpenSession
-    transport: Transport
-    credentials: Credentials
-    remote_ufrag: str
-    is_open: bool = False
-    """Whether its gate is; a session that sends nothing has it closed."""
-    is_connected: bool = False
-
-    @property
-    def is_sending(self) -> bool:
-        return self.request.receive is not None
-
-    @property
-    def is_listening(self) -> bool:
-        return bool(self.request.send)
-
-
-class Participant(Struct):
-    """An identity's sessions by their ids, oldest first."""
-
-    sessions: dict[str, Session] = field(default_factory=dict)
+from sfu.hearing import Hearing
+from sfu.packing import AS_SPOKEN, Packing
+from sfu.session import Participant, Session
 
 
 class Space:
     """Inputs are `on_…`, each returns effects in the order to perform; a CommandError leaves everything as it was."""
 
     def __init__(
-        self, name: str, *, max_speakers: int, max_listening_sessions: int, packing: Packing = AS_SPOKEN
+        self,
+        name: str,
+        *,
+        max_speakers: int,
+        max_listening_sessions: int,
+        audience: Audience = "forward",
+        packing: Packing = AS_SPOKEN,
     ) -> None:
         self.name = name
         self._max_speakers = max_speakers
         self._max_listening_sessions = max_listening_sessions
-        self._packing = packing
-        self._listening = 0
-        self._packet_ms = packing.choose(0, current_ms=AS_SPOKEN_MS)
         self._participants: dict[str, Participant] = {}
         self._sessions: dict[str, Session] = {}
         self._muted: set[str] = set()
         self._on_stage: set[str] = set()
+        self._hearing = Hearing(name, self._participants, audience=audience, packing=packing)
 
     def session(self, session: str) -> Session:
         """Raises KeyError."""
@@ -87,6 +74,7 @@ class Space:
             max_speakers=self._max_speakers,
             muted=sorted(self._muted),
             on_stage=sorted(self._on_stage),
+            audience=self._hearing.audience,
         )
 
     def session_states(self) -> list[SessionState]:
@@ -97,13 +85,21 @@ class Space:
     def on_opened(self) -> list[Effect]:
         return [OpenStage(self.name)]
 
+    def on_listening_limit_changed(self, max_listening_sessions: int) -> None:
+        """From the next session of each participant on."""
+        self._max_listening_sessions = max_listening_sessions
+
     def on_limit_changed(self, max_speakers: int) -> list[Effect]:
         """A lower limit sends nobody off the stage; it holds for the next."""
         self._max_speakers = max_speakers
         return []
 
+    def on_audience_changed(self, audience: Audience) -> list[Effect]:
+        return self._hearing.on_audience_changed(audience)
+
     def on_closed(self) -> list[Effect]:
-        return [*self._close_all(list(self._sessions), "space_closed"), CloseStage(self.name)]
+        closed = self._close_all(list(self._sessions), "space_closed")
+        return [*closed, *self._hearing.on_closed(), CloseStage(self.name)]
 
     def on_session_opened(self, request: OpenSession, transport: Transport) -> list[Effect]:
         """A participant's new sending session replaces the old one, seat and mute staying; of those that only listen
@@ -118,7 +114,7 @@ class Space:
         if request.is_muted:
             self._muted.add(request.identity)
         opened = self._set_up(self._sessions[request.session])
-        return [*replaced, *opened, *self._turn_gates([request.identity]), *self._repack()]
+        return [*replaced, *opened, *self._turn_gates([request.identity])]
 
     def on_ice_restart(self, session: str, remote_ufrag: str, credentials: Credentials) -> list[Effect]:
         """The same remote fragment said again restarts nothing; the credentials in force are the session's."""
@@ -134,7 +130,8 @@ class Space:
         return [Announce(SessionConnected(session))]
 
     def on_session_gone(self, session: str, reason: str) -> list[Effect]:
-        return [*self._close_all([session], reason), *self._repack()]
+        identity = self._sessions[session].request.identity
+        return [*self._close_all([session], reason), *self._hearing.settle([identity])]
 
     def on_muted(self, identities: Iterable[str], *, is_muted: bool) -> list[Effect]:
         names = list(dict.fromkeys(identities))
@@ -157,7 +154,7 @@ class Space:
     def on_removed(self, identity: str) -> list[Effect]:
         """Idempotent: of an identity that has no session there is nothing to remove."""
         sessions = list(self._participants.get(identity, Participant()).sessions)
-        return [*self._close_all(sessions, "removed"), *self._repack()]
+        return [*self._close_all(sessions, "removed"), *self._hearing.settle([identity])]
 
     def on_voices(self, voices: Sequence[tuple[str, int]]) -> list[Effect]:
         """`voices` are (session, level in dBov), loudest first; those whose gate has closed since are left out."""
@@ -196,8 +193,8 @@ class Space:
             remote_ufrag=request.remote_ufrag,
         )
         self._sessions[request.session] = record
-        self._listening += record.is_listening
         self._participants.setdefault(request.identity, Participant()).sessions[request.session] = record
+        self._hearing.on_admitted(record)
 
     def _set_up(self, record: Session) -> list[Effect]:
         request = record.request
@@ -209,51 +206,28 @@ class Space:
             effects.append(AddTrack(request.session, self.name, request.receive, record.is_open))
         if record.is_listening:
             effects.append(AddSlots(request.session, tuple(request.send), record.transport.ssrcs))
-            effects.append(self._follow(record))
-        if record.is_sending:  # its other sessions must not hear it
-            effects += [self._follow(other) for other in self._others(record) if other.is_listening]
         return effects
-
-    def _others(self, record: Session) -> list[Session]:
-        return [other for other in self._participants[record.request.identity].sessions.values() if other is not record]
-
-    def _follow(self, record: Session) -> Follow:
-        """Nobody hears itself. When the excluded track goes nothing need be said: its id is never used again."""
-        own = self._participants[record.request.identity].sessions.items()
-        sending = next((name for name, other in own if other.is_sending), None)
-        packet_ms = AS_SPOKEN_MS
-        if sending is None:  # who may speak is in a conversation
-            packet_ms = bounded_ms(self._packet_ms, (section.max_packet_ms for section in record.request.send))
-        return Follow(record.request.session, self.name, excluding=sending, packet_ms=packet_ms)
-
-    def _repack(self) -> list[Effect]:
-        """The audience has become large, or small again: it follows the stage in other packets."""
-        packet_ms = self._packing.choose(self._listening, current_ms=self._packet_ms)
-        if packet_ms == self._packet_ms:
-            return []
-        self._packet_ms = packet_ms
-        follows = [self._follow(record) for record in self._sessions.values() if record.is_listening]
-        return [follow for follow in follows if follow.excluding is None]
 
     def _may_be_heard(self, identity: str) -> bool:
         return identity in self._on_stage and identity not in self._muted
 
     def _turn_gates(self, identities: Iterable[str]) -> list[Effect]:
-        """Only those that must move."""
+        """Only those that must move, and what is heard because of it."""
+        names = list(identities)
         effects: list[Effect] = []
-        for identity in identities:
+        for identity in names:
             is_open = self._may_be_heard(identity)
             for session, record in self._participants.get(identity, Participant()).sessions.items():
                 if record.is_sending and record.is_open != is_open:
                     record.is_open = is_open
                     effects.append(SetGate(session, is_open))
-        return effects
+        return [*effects, *self._hearing.settle(names)]
 
     def _close_all(self, sessions: Iterable[str], reason: str, *, keeps_seat: bool = False) -> list[Effect]:
         effects: list[Effect] = []
         for session in sessions:
             record = self._sessions.pop(session)
-            self._listening -= record.is_listening
+            self._hearing.on_gone(record)
             identity = record.request.identity
             siblings = self._participants[identity].sessions
             del siblings[session]

@@ -18,6 +18,11 @@ Setup = Literal["active", "passive"]
 """The DTLS role that the sfu takes (RFC 5763 §5): `passive` waits for the ClientHello."""
 
 
+Audience = Literal["mix", "forward"]
+"""What a listener with a single audio section hears: all voices in one stream, or the dominant one forwarded. Whoever
+has several sections is sent as many voices apart, either way."""
+
+
 class Hello(Struct, frozen=True, tag="hello"):
     version: int
     node: str = ""
@@ -67,8 +72,11 @@ class Candidate(Struct, frozen=True):
 
 
 class OpenSpace(Struct, frozen=True, tag="open_space"):
+    """Said again, it changes what it says differently."""
+
     space: str
     max_speakers: int = 10
+    audience: Audience = "forward"
 
 
 class CloseSpace(Struct, frozen=True, tag="close_space"):
@@ -90,6 +98,8 @@ class OpenSession(Struct, frozen=True, tag="open_session"):
     is_on_stage: bool
     """Whether this participant is (now) a speaker; the eleventh is refused with `stage_full`."""
     is_muted: bool
+    trace: str = ""
+    """A traceparent (W3C Trace Context) if this join is traced: what the sfu sees of it goes below that."""
     owner: str = ""
     """Opaque to the sfu, returned in snapshots: what signalling must remember to carry on after a restart (its ETag,
     the participant's name, role and kind of token)."""
@@ -120,6 +130,13 @@ class SetOnStage(Struct, frozen=True, tag="set_on_stage"):
     is_on_stage: bool
 
 
+class SetAudience(Struct, frozen=True, tag="set_audience"):
+    """While live, too: listeners keep their stream and notice nothing but what they hear."""
+
+    space: str
+    audience: Audience
+
+
 class RemoveParticipant(Struct, frozen=True, tag="remove_participant"):
     """Closes all sessions of an identity; afterwards it neither sends nor receives."""
 
@@ -137,6 +154,18 @@ class Drain(Struct, frozen=True, tag="drain"):
     is_draining: bool
 
 
+class Inspect(Struct, frozen=True, tag="inspect"):
+    """Asks for an `Inspected`: what the data plane counts of a space's sessions now."""
+
+    space: str
+    sessions: int = 500
+    """At most so many; those on stage first."""
+
+
+class Goodbye(Struct, frozen=True, tag="goodbye"):
+    """Signalling ends in good order: that the connection closes now is no loss."""
+
+
 Command = (
     Hello
     | OpenSpace
@@ -146,9 +175,12 @@ Command = (
     | CloseSession
     | SetMuted
     | SetOnStage
+    | SetAudience
     | RemoveParticipant
     | Describe
     | Drain
+    | Goodbye
+    | Inspect
 )
 
 
@@ -210,6 +242,7 @@ class SpaceState(Struct, frozen=True):
     max_speakers: int
     muted: list[str]
     on_stage: list[str]
+    audience: Audience = "forward"
 
 
 class Snapshot(Struct, frozen=True, tag="snapshot"):
@@ -219,7 +252,34 @@ class Snapshot(Struct, frozen=True, tag="snapshot"):
     sessions: list[SessionState]
 
 
-Answer = Hello | Done | Refused | SessionOpened | IceRestarted | Snapshot
+class SessionFigures(Struct, frozen=True, kw_only=True):
+    """One session as it is. What is counted is since it began, and null where nothing is known of it (yet)."""
+
+    session: str
+    """Its beginning, as in the log."""
+    identity: str
+    kind: Literal["whip", "whep", "stage"]
+    is_connected: bool
+    is_on_stage: bool
+    is_muted: bool
+    packets_in: int | None = None
+    packets_out: int | None = None
+    bytes_in: int | None = None
+    bytes_out: int | None = None
+    lost_ratio: float | None = None
+    """As the client last reported of what it is sent, 0 to 1."""
+    jitter_s: float | None = None
+    round_trip_s: float | None = None
+
+
+class Inspected(Struct, frozen=True, tag="inspected"):
+    space: str
+    total: int
+    """Sessions that there are; `sessions` may be fewer."""
+    sessions: list[SessionFigures]
+
+
+Answer = Inspected | Hello | Done | Refused | SessionOpened | IceRestarted | Snapshot
 
 
 class Reply(Struct, frozen=True, tag="reply"):
@@ -254,11 +314,14 @@ class Speaking(Struct, frozen=True, tag="speaking"):
 
 
 class Load(Struct, frozen=True, tag="load"):
-    """Once a second: whether the sfu would take another session, and why not."""
+    """Once a second, and when it changes: whether the sfu would take another session, and why not."""
 
     accepts: bool
     reason: str
+    """Empty, `draining`, `overloaded` or `standstill` (a worker of the data plane does not turn)."""
     sessions: int
+    ends_at_s: float | None = None
+    """Seconds since 1970: while draining to its end, when those who are still in have to go."""
 
 
 Report = SessionConnected | SessionClosed | Speaking | Load

@@ -1,11 +1,13 @@
-"""A stand-in for the data plane that writes down what it is told and says what a test puts into its mouth."""
+"""Stand-ins for the data plane and the mixers that write down what they are told and say what a test puts into their
+mouths."""
 
 import itertools
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from sfu._dataplane import Dataplane
+from sfu.audio.contract import Settings, Taps
 
 
 class StandIn:
@@ -16,6 +18,9 @@ class StandIn:
         self.dtls: list[tuple[int, bytes]] = []
         self.breaks_on: str | None = None
         """The name of a call that raises, as a bug of ours would."""
+        self.breaks_with: Exception | None = None
+        self.on_call: Callable[[str], None] = lambda _: None
+        """Hears the name of every call."""
         self.forwarded = {"forward_le_1ms": 0, "forward_le_inf": 0}
         """What its one worker has counted."""
         self._ids = itertools.count(1)
@@ -91,11 +96,37 @@ class StandIn:
     def set_gate(self, track: int, *, is_open: bool) -> None:
         self._write("set_gate", track, is_open)
 
+    def set_level(self, track: int, *, level: int) -> None:
+        self._write("set_level", track, level)
+
+    def remove_track(self, track: int) -> None:
+        self._write("remove_track", track)
+
     def add_slot(self, peer: int, **negotiated: object) -> int:
         return self._make("add_slot", peer, negotiated)
 
     def follow(self, peer: int, stage: int, *, excluding: int | None = None, packet_ms: int = 20) -> None:
         self._write("follow", peer, stage, excluding, packet_ms)
+
+    def follow_track(self, peer: int, track: int, *, packet_ms: int = 20) -> None:
+        self._write("follow_track", peer, track, packet_ms)
+
+    def replace_track(self, track: int, stage: int, *, excluding: int | None = None) -> int:
+        self._write("replace_track", track, stage, excluding)
+        return 0
+
+    def replace_loudest(self, stage: int, track: int, *, excluding: int | None = None) -> int:
+        self._write("replace_loudest", stage, track, excluding)
+        return 0
+
+    def open_tap(self, stage: int, *, receive_at: str | None, send_to: str | None) -> int:
+        return self._make("open_tap", stage, receive_at, send_to)
+
+    def add_tap_track(self, tap: int, *, ssrc: int, is_open: bool) -> int:
+        return self._make("add_tap_track", tap, ssrc, is_open)
+
+    def close_tap(self, tap: int) -> None:
+        self._write("close_tap", tap)
 
     def _make(self, name: str, *arguments: object) -> int:
         self._write(name, *arguments)
@@ -104,5 +135,73 @@ class StandIn:
     def _write(self, name: str, *arguments: object) -> None:
         if name == self.breaks_on:
             self.breaks_on = None
-            raise RuntimeError(f"{name} broke, as the test wished")
+            raise self.breaks_with or RuntimeError(f"{name} broke, as the test wished")
+        self.on_call(name)
+        self.calls.append((name, arguments))
+
+
+class StandInMixers:
+    """Mixer processes that mix one space once a test has said so, and obey when it says so. SSRCs begin at 100."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, Any]] = []
+        self.on_call: Callable[[str], None] = lambda _: None
+        """As of `StandIn`."""
+        self._programs: dict[int | None, int] = {}
+        self._last_ssrc = 99
+        self._announce: Callable[[str, dict[int | None, int]], None] | None = None
+        self._waiting: list[Callable[[], None]] = []
+
+    def told(self, name: str) -> list[Any]:
+        """As of `StandIn`."""
+        return [arguments for called, arguments in self.calls if called == name]
+
+    def mix(self, space: str, announce: Callable[[str, dict[int | None, int]], None]) -> None:
+        """As a process that is warm does: with SSRCs of its own, and again when a mix is added."""
+        self._announce = announce
+        for without in self._programs:
+            self._programs[without] = self._draw_ssrc()
+        announce(space, dict(self._programs))
+
+    def _draw_ssrc(self) -> int:
+        self._last_ssrc += 1
+        return self._last_ssrc
+
+    def obey(self) -> None:
+        """Says that everything so far is obeyed."""
+        waiting, self._waiting = self._waiting, []
+        for proceed in waiting:
+            proceed()
+
+    # The face
+
+    def open_space(self, space: str, settings: Settings) -> Taps:
+        self._write("open_space", space, settings)
+        return Taps(mixer="/mixer", sfu="/sfu")
+
+    def close_space(self, space: str) -> None:
+        self._write("close_space", space)
+
+    def set_voice(self, space: str, ssrc: int, *, is_open: bool) -> None:
+        self._write("set_voice", space, ssrc, is_open)
+
+    def remove_voice(self, space: str, ssrc: int) -> None:
+        self._write("remove_voice", space, ssrc)
+
+    def add_audience(self, space: str, *, without: int | None) -> None:
+        self._write("add_audience", space, without)
+        self._programs[without] = self._draw_ssrc()
+        if self._announce is not None:
+            self._announce(space, dict(self._programs))
+
+    def remove_audience(self, space: str, *, without: int | None) -> None:
+        self._write("remove_audience", space, without)
+        del self._programs[without]
+
+    def when_obeyed(self, space: str, proceed: Callable[[], None]) -> None:
+        self._write("when_obeyed", space)
+        self._waiting.append(proceed)
+
+    def _write(self, name: str, *arguments: object) -> None:
+        self.on_call(name)
         self.calls.append((name, arguments))

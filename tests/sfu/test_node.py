@@ -254,6 +254,17 @@ class TestTable:
         for example in examples:
             assert node.on_command(example).answer is not None
 
+    def test_a_worker_that_stands_still_keeps_newcomers_away(self, node: Node) -> None:
+        node.on_standstill(is_still=True)
+        assert (node.load().accepts, node.load().reason) == (False, "standstill")
+        node.on_standstill(is_still=False)
+        assert node.load().accepts
+
+    def test_once_the_end_is_foreseen_no_command_opens_the_door_again(self, node: Node) -> None:
+        node.on_end_foreseen(1_800_000_000.0)
+        node.on_command(Drain(is_draining=False))
+        assert (node.load().reason, node.load().ends_at_s) == ("draining", 1_800_000_000.0)
+
     def test_the_census_counts_everyone(self, node: Node) -> None:
         join(node, "s1", "ana")
         join(node, "s2", "ben", "whep")

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 
 import pytest
 from msgspec import structs
+from prometheus_client import CollectorRegistry
 
+from sfu._dataplane import StaleId
 from sfu.association import Left, Send
+from sfu.audio.contract import Settings
 from sfu.certificate import LocalCertificate
 from sfu.contract.messages import (
     Answer,
@@ -25,18 +28,23 @@ from sfu.contract.messages import (
     SessionClosed,
     SessionConnected,
     SessionOpened,
+    SetAudience,
     SetMuted,
+    Setup,
     Speaking,
 )
+from sfu.contract.tracing import Untraced
 from sfu.handshake import DtlsContexts, Established, Handshake
 from sfu.handshakes import Handshakes
+from sfu.join_watch import JoinWatch
+from sfu.mixes import Mixes
 from sfu.performer import Performer
 from sfu.relay import Relay
 from sfu.strain import LATE_SAMPLES
 from sfu.tally import Tally
 from tests.sfu.dtls_link import OURS, STRANGERS, THEIRS, handshake
 from tests.sfu.sessions import Kind, make_node, open_session
-from tests.sfu.stand_in import StandIn
+from tests.sfu.stand_in import StandIn, StandInMixers
 
 
 @dataclass
@@ -44,6 +52,8 @@ class Desk:
     """A relay over a stand-in, with a hand for signalling."""
 
     dataplane: StandIn
+    mixers: StandInMixers
+    mixes: Mixes
     relay: Relay
     tally: Tally
     reports: list[Report]
@@ -54,8 +64,11 @@ class Desk:
         self.relay.obey(command, answers.append)
         return answers
 
-    def join(self, session: str, identity: str, kind: Kind = "whip", *, setup: str = "passive") -> SessionOpened:
-        command = open_session(session, identity, kind, setup="active" if setup == "active" else "passive")
+    def join(
+        self, session: str, identity: str, kind: Kind = "whip", *, setup: str = "passive", sections: int | None = None
+    ) -> SessionOpened:
+        role: Setup = "active" if setup == "active" else "passive"
+        command = open_session(session, identity, kind, setup=role, sections=sections)
         (answer,) = self.command(_named(command, THEIRS))
         assert isinstance(answer, SessionOpened)
         return answer
@@ -89,17 +102,19 @@ def _named(command: OpenSession, certificate: LocalCertificate) -> OpenSession:
 
 @pytest.fixture
 async def desk() -> AsyncIterator[Desk]:
-    dataplane, tally, reports = StandIn(), Tally(), list[Report]()
+    dataplane, mixers, tally, reports = StandIn(), StandInMixers(), Tally(), list[Report]()
     handshakes = Handshakes(DtlsContexts(OURS))
+    mixes = Mixes(dataplane.face, mixers, Settings())
     relay = Relay(
         dataplane.face,
         node=make_node(),
         handshakes=handshakes,
-        performer=Performer(dataplane.face, handshakes, workers=2),
+        performer=Performer(dataplane.face, handshakes, mixes=mixes, workers=2),
         tally=tally,
+        watch=JoinWatch(CollectorRegistry(), Untraced()),
         announce=reports.append,
     )
-    desk = Desk(dataplane, relay, tally, reports)
+    desk = Desk(dataplane, mixers, mixes, relay, tally, reports)
     desk.command(OpenSpace("lounge"))
     yield desk
     dataplane.apply()
@@ -282,3 +297,96 @@ class TestEvents:
         assert isinstance(answer, Refused)
         assert answer.code == "overloaded"
         assert desk.dataplane.told("remove_peer") == []
+
+
+class TestMix:
+    """The stand-in counts ids: stage 1, then as they come."""
+
+    @pytest.fixture
+    def mixed(self, desk: Desk) -> Desk:
+        """Ana (peer 2, track 3) speaks, ben (peer 4, slot 5) hears the mix: stage 6, taps 7 and 8, its track 9."""
+        desk.command(SetAudience("lounge", "mix"))
+        desk.join("a1", "ana")
+        desk.join("b1", "ben", "whep")
+        desk.mixers.mix("lounge", desk.mixes.on_mixed)
+        return desk
+
+    async def test_a_space_gets_taps_on_two_stages_and_its_voices_are_told(self, mixed: Desk) -> None:
+        assert mixed.dataplane.told("open_tap") == [(6, "/sfu", None), (1, None, "/mixer")]
+        assert mixed.mixers.told("set_voice") == [("lounge", 3, True)]
+        assert mixed.mixers.told("add_audience") == [("lounge", None)]
+
+    async def test_until_a_mix_comes_the_dominant_voice_is_followed_and_then_its_track(self, mixed: Desk) -> None:
+        assert mixed.dataplane.told("follow") == [(4, 1, None, 20)]
+        assert mixed.dataplane.calls[-2:] == [("add_tap_track", (7, 101, True)), ("replace_loudest", (1, 9, None))]
+
+    async def test_who_comes_later_follows_it_at_once(self, mixed: Desk) -> None:
+        mixed.join("c1", "cem", "whep")  # peer 10
+        assert mixed.dataplane.told("follow_track") == [(10, 9, 20)]
+
+    async def test_one_that_breaks_off_is_left_by_all_before_its_track_is_removed(self, mixed: Desk) -> None:
+        mixed.mixes.on_unmixed("lounge")
+        assert mixed.dataplane.calls[-2:] == [("replace_track", (9, 1, None)), ("remove_track", (9,))]
+        mixed.mixes.on_unmixed("lounge")
+        assert len(mixed.dataplane.told("replace_track")) == 1
+
+    async def test_the_next_process_s_stream_is_a_track_of_its_own(self, mixed: Desk) -> None:
+        mixed.mixes.on_unmixed("lounge")
+        mixed.mixers.mix("lounge", mixed.mixes.on_mixed)
+        assert mixed.dataplane.calls[-2:] == [("add_tap_track", (7, 102, True)), ("replace_loudest", (1, 10, None))]
+
+    async def test_a_mute_is_done_when_the_mixer_has_obeyed_and_the_data_plane_too(self, mixed: Desk) -> None:
+        answers = mixed.command(SetMuted("lounge", ["ana"], is_muted=True))
+        mixed.dataplane.apply()
+        await mixed.settle()
+        assert answers == []
+        mixed.mixers.obey()
+        await mixed.settle()
+        assert answers == []
+        mixed.dataplane.apply()
+        await mixed.settle()
+        assert answers == [Done()]
+
+    async def test_the_gate_closes_before_the_mixer_is_told_and_opens_after(self, mixed: Desk) -> None:
+        order: list[str] = []
+        mixed.dataplane.on_call = order.append
+        mixed.mixers.on_call = order.append
+        mixed.command(SetMuted("lounge", ["ana"], is_muted=True))
+        mixed.command(SetMuted("lounge", ["ana"], is_muted=False))
+        assert [name for name in order if name in {"set_gate", "set_voice"}] == [
+            *("set_gate", "set_voice"),
+            *("set_voice", "set_gate"),
+        ]
+
+    async def test_who_is_heard_and_listens_in_one_section_follows_a_mix_without_itself(self, mixed: Desk) -> None:
+        mixed.join("a2", "ana", "whep")  # peer 10, slot 11
+        assert mixed.mixers.told("add_audience")[-1] == ("lounge", 3)
+        assert mixed.dataplane.calls[-3:] == [
+            ("add_tap_track", (7, 102, True)),
+            ("replace_loudest", (1, 12, 3)),
+            ("follow_track", (10, 12, 20)),
+        ]
+
+    async def test_measured_levels_go_to_the_data_plane_and_the_gone_are_no_matter(self, mixed: Desk) -> None:
+        mixed.dataplane.breaks_on, mixed.dataplane.breaks_with = "set_level", StaleId()
+        mixed.mixes.on_levels("lounge", [(99, -20.0), (3, -31.6), (3, -200.0)])
+        assert mixed.dataplane.told("set_level") == [(3, 32), (3, 127)]
+
+    async def test_without_a_voice_its_followers_are_moved_and_the_taps_closed(self, mixed: Desk) -> None:
+        mixed.command(CloseSession("a1"))
+        assert mixed.dataplane.calls[-4:] == [
+            ("replace_track", (9, 1, None)),
+            ("remove_track", (9,)),
+            ("close_tap", (8,)),
+            ("remove_stage", (6,)),
+        ]
+        assert mixed.mixers.told("close_space") == [("lounge",)]
+
+    async def test_a_space_whose_taps_cannot_be_opened_is_forwarded(self, desk: Desk) -> None:
+        desk.dataplane.breaks_on, desk.dataplane.breaks_with = "open_tap", OSError("no room")
+        desk.command(SetAudience("lounge", "mix"))
+        desk.join("a1", "ana")
+        desk.join("b1", "ben", "whep")
+        assert desk.mixers.told("close_space") == [("lounge",)]
+        assert desk.dataplane.told("follow")[-1] == (4, 1, None, 20)
+        assert desk.command(SetMuted("lounge", ["ana"], is_muted=True)) == []

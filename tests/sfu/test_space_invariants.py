@@ -7,7 +7,21 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from sfu.effects import AddSlots, AddTrack, ClosePeer, Effect, Follow, OpenPeer, SetGate
+from sfu.contract.messages import Audience
+from sfu.effects import (
+    AddMix,
+    AddSlots,
+    AddTrack,
+    CloseMixer,
+    ClosePeer,
+    Effect,
+    Follow,
+    FollowMix,
+    OpenMixer,
+    OpenPeer,
+    RemoveMix,
+    SetGate,
+)
 from sfu.errors import CommandError
 from sfu.space import Space
 from tests.sfu.sessions import Kind, open_session, transport
@@ -25,6 +39,12 @@ class SpaceRules(RuleBasedStateMachine):
         self.owner: dict[str, str] = {}
         self.gates: dict[str, bool] = {}
         self.excluded: dict[str, str | None] = {}
+        self.mix: dict[str, str | None] = {}
+        """Who follows a mix, and whom that leaves out; nobody is in both."""
+        self.sections: dict[str, int] = {}
+        self.audience: Audience = "forward"
+        self.has_mixer = False
+        self.mixes: set[str | None] = set()
         self.muted: set[str] = set()
 
     # What may happen
@@ -32,20 +52,22 @@ class SpaceRules(RuleBasedStateMachine):
     @rule(
         identity=st.sampled_from(IDENTITIES),
         kind=st.sampled_from(["whip", "whep", "stage"]),
+        sections=st.integers(1, 2),
         is_on_stage=st.booleans(),
         is_muted=st.booleans(),
     )
-    def open(self, identity: str, kind: Kind, *, is_on_stage: bool, is_muted: bool) -> None:
+    def open(self, identity: str, kind: Kind, *, sections: int, is_on_stage: bool, is_muted: bool) -> None:
         self.opened += 1
         session = f"s{self.opened}"
-        request = open_session(session, identity, kind, is_on_stage=is_on_stage, is_muted=is_muted)
+        count = 0 if kind == "whip" else sections
+        request = open_session(session, identity, kind, is_on_stage=is_on_stage, is_muted=is_muted, sections=count)
         try:
             effects = self.space.on_session_opened(request, transport(session, slots=len(request.send)))
         except CommandError as error:
             if error.code != "stage_full":
                 raise
             return
-        self.owner[session] = identity
+        self.owner[session], self.sections[session] = identity, count
         if is_muted:
             self.muted.add(identity)
         self.play(effects)
@@ -76,6 +98,11 @@ class SpaceRules(RuleBasedStateMachine):
         assert identity not in self.owner.values()
         assert identity not in self.space.state().on_stage
 
+    @rule(audience=st.sampled_from(["mix", "forward"]))
+    def choose_audience(self, audience: Audience) -> None:
+        self.audience = audience
+        self.play(self.space.on_audience_changed(audience))
+
     # What the effects say
 
     def play(self, effects: list[Effect]) -> None:
@@ -95,10 +122,34 @@ class SpaceRules(RuleBasedStateMachine):
                     assert effect.session in self.owner
                     assert effect.excluding is None or effect.excluding in self.gates
                     self.excluded[effect.session] = effect.excluding
+                    self.mix.pop(effect.session, None)
+                case FollowMix():
+                    assert effect.session in self.owner
+                    assert effect.without is None or effect.without in self.mixes
+                    self.mix[effect.session] = effect.without
+                    self.excluded.pop(effect.session, None)
+                case OpenMixer():
+                    assert not self.has_mixer
+                    assert dict(effect.voices) == self.gates
+                    self.has_mixer = True
+                case CloseMixer():
+                    assert self.has_mixer
+                    self.has_mixer = False
+                    self.mixes.clear()
+                case AddMix():
+                    assert self.has_mixer
+                    assert effect.without not in self.mixes
+                    assert effect.without is None or None in self.mixes, "that of all comes first"
+                    assert effect.without is None or effect.without in self.gates
+                    self.mixes.add(effect.without)
+                case RemoveMix():
+                    self.mixes.remove(effect.without)
+                    assert effect.without is None or effect.without not in self.mix.values()
                 case ClosePeer():
                     del self.owner[effect.session]
                     self.gates.pop(effect.session, None)
                     self.excluded.pop(effect.session, None)
+                    self.mix.pop(effect.session, None)
 
     # What always holds
 
@@ -131,6 +182,35 @@ class SpaceRules(RuleBasedStateMachine):
         for session, excluded in self.excluded.items():
             if (own := sending.get(self.owner[session])) is not None:
                 assert excluded == own
+
+    @invariant()
+    def nobody_hears_itself_in_a_mix_either(self) -> None:
+        heard = {self.owner[session]: session for session, is_open in self.gates.items() if is_open}
+        for session, without in self.mix.items():
+            assert without == heard.get(self.owner[session])
+
+    @invariant()
+    def where_the_audience_is_mix_exactly_those_with_one_section_follow_one(self) -> None:
+        listening = {session for session in self.owner if self.sections[session]}
+        one_section = {session for session in listening if self.sections[session] == 1}
+        assert self.mix.keys() | self.excluded.keys() == listening
+        assert self.mix.keys() == (one_section if self.audience == "mix" else set())
+
+    @invariant()
+    def a_mixer_mixes_while_there_is_someone_to_hear_it_and_someone_to_be_heard(self) -> None:
+        is_wanted = bool(self.mix) and bool(self.gates)
+        assert (None in self.mixes) == is_wanted
+        assert self.has_mixer == is_wanted
+
+    @invariant()
+    def there_is_a_mix_without_each_voice_that_is_followed_so_and_no_other(self) -> None:
+        wanted = {
+            own
+            for own, is_open in self.gates.items()
+            if is_open
+            and any(n == 1 and self.owner.get(session) == self.owner[own] for session, n in self.sections.items())
+        }
+        assert self.mixes - {None} == (wanted if None in self.mixes else set())
 
     @invariant()
     def the_snapshot_lists_exactly_the_open_sessions(self) -> None:

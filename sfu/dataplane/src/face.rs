@@ -179,6 +179,16 @@ impl Dataplane {
         Ok(self.0.follow_track(peer.0, track.0, packet_ms)?)
     }
 
+    #[pyo3(signature = (track, stage, *, excluding = None))]
+    fn replace_track(&mut self, track: Number, stage: Number, excluding: Option<Number>) -> PyResult<usize> {
+        Ok(self.0.replace_track(track.0, stage.0, excluding.map(|track| track.0))?)
+    }
+
+    #[pyo3(signature = (stage, track, *, excluding = None))]
+    fn replace_loudest(&mut self, stage: Number, track: Number, excluding: Option<Number>) -> PyResult<usize> {
+        Ok(self.0.replace_loudest(stage.0, excluding.map(|track| track.0), track.0)?)
+    }
+
     fn close_tap(&mut self, tap: Number) -> PyResult<()> {
         Ok(self.0.close_tap(tap.0)?)
     }

@@ -3,6 +3,7 @@
 use super::{full, Dataplane, Refusal};
 use crate::edge::Order;
 use crate::engine::command::{Command, NewTrack, Source};
+use crate::engine::lane::Packing;
 use crate::ids::Id;
 
 pub(super) struct PeerEntry {
@@ -10,7 +11,23 @@ pub(super) struct PeerEntry {
     pub(super) has_keys: bool,
     pub(super) tracks: Vec<Id>,
     pub(super) slots: Vec<Id>,
-    pub(super) follows: Option<Id>,
+    pub(super) follows: Option<Following>,
+}
+
+/// What a peer's slots carry.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Following {
+    pub(super) stage: Id,
+    pub(super) what: Followed,
+    pub(super) packing: Packing,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Followed {
+    /// The loudest, but for one.
+    Loudest { excluding: Option<Id> },
+    /// One track in the first slot.
+    Exactly(Id),
 }
 
 pub(super) struct StageEntry {
@@ -100,20 +117,20 @@ impl Dataplane {
         }
     }
 
-    pub(super) fn start_following(&mut self, peer: Id, stage: Id) -> Result<(), Refusal> {
+    pub(super) fn start_following(&mut self, peer: Id, following: Following) -> Result<(), Refusal> {
         self.stop_following(peer)?;
         let Some(entry) = self.peers.get_mut(peer) else { return Err(Refusal::Stale("peer")) };
-        entry.follows = Some(stage);
+        entry.follows = Some(following);
         let worker = entry.worker;
-        self.count_follower(stage, worker, 1);
+        self.count_follower(following.stage, worker, 1);
         Ok(())
     }
 
     pub(super) fn stop_following(&mut self, peer: Id) -> Result<(), Refusal> {
         let Some(entry) = self.peers.get_mut(peer) else { return Err(Refusal::Stale("peer")) };
         let worker = entry.worker;
-        if let Some(stage) = entry.follows.take() {
-            self.count_follower(stage, worker, -1);
+        if let Some(following) = entry.follows.take() {
+            self.count_follower(following.stage, worker, -1);
         }
         Ok(())
     }

@@ -4,6 +4,7 @@
 
 mod book;
 mod peers;
+mod redirect;
 mod stages;
 
 use std::fmt;

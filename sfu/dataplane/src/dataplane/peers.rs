@@ -2,7 +2,7 @@
 
 use ring::rand::SecureRandom;
 
-use super::book::PeerEntry;
+use super::book::{Followed, Following, PeerEntry};
 use super::{full, impossible, template, Dataplane, Negotiated, Refusal};
 use crate::arena::DATAGRAM_ROOM;
 use crate::engine::command::{Command, NewSlot};
@@ -101,23 +101,37 @@ impl Dataplane {
 
     /// A peer's slots carry the loudest of a stage.
     pub fn follow(&mut self, peer: Id, stage: Id, excluding: Option<Id>, packet_ms: u32) -> Result<(), Refusal> {
+        let packing = packing_of(packet_ms)?;
+        self.follow_loudest(peer, stage, excluding, packing)
+    }
+
+    pub(super) fn follow_loudest(
+        &mut self,
+        peer: Id,
+        stage: Id,
+        excluding: Option<Id>,
+        packing: Packing,
+    ) -> Result<(), Refusal> {
         let worker = self.peer(peer)?.worker;
         self.stage(stage)?;
         if let Some(track) = excluding {
             self.tracks.get(track).ok_or(Refusal::Stale("track"))?;
         }
-        let packing = packing_of(packet_ms)?;
-        self.start_following(peer, stage)?;
+        self.start_following(peer, Following { stage, what: Followed::Loudest { excluding }, packing })?;
         self.send(worker, Command::Follow { peer, stage, excluding, packing });
         Ok(())
     }
 
     /// A peer's first slot carries one track.
     pub fn follow_track(&mut self, peer: Id, track: Id, packet_ms: u32) -> Result<(), Refusal> {
+        let packing = packing_of(packet_ms)?;
+        self.follow_exactly(peer, track, packing)
+    }
+
+    pub(super) fn follow_exactly(&mut self, peer: Id, track: Id, packing: Packing) -> Result<(), Refusal> {
         let worker = self.peer(peer)?.worker;
         let stage = self.tracks.get(track).ok_or(Refusal::Stale("track"))?.stage;
-        let packing = packing_of(packet_ms)?;
-        self.start_following(peer, stage)?;
+        self.start_following(peer, Following { stage, what: Followed::Exactly(track), packing })?;
         self.send(worker, Command::FollowTrack(peer, track, packing));
         Ok(())
     }
