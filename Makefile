@@ -58,12 +58,14 @@ bench: build ## latency and CPU per delivered packet, as a table
 peers: build ## fetch and build the servers that `make bench` can measure beside Palco
 	@$(BIN)/python -m benchmarks.peers install
 
-fuzz: ## every fuzz target for a minute (FUZZ_SECONDS=60)
+fuzz: build ## every fuzz target for a minute (FUZZ_SECONDS=60)
 	@deploy/check-tools fuzz
 	@cd $(CRATE) && for target in $$($(CARGO) +nightly fuzz list); do \
 		printf '\033[1m==> fuzz %s, %s s\033[0m\n' "$$target" "$(FUZZ_SECONDS)"; \
 		$(CARGO) +nightly fuzz run "$$target" -- -max_total_time=$(FUZZ_SECONDS) -max_len=2048 -print_final_stats=1; \
 	done
+	$(call say,Fuzzing the mixer for $(FUZZ_SECONDS) s)
+	@PALCO_FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/pytest -q -m "live or not live" tests/sfu/audio/test_fuzz.py
 
 lock: $(STAMPS)/dependencies ## renew requirements.lock from pyproject.toml
 	$(call say,Resolving for CPython 3.11 and newer)

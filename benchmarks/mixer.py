@@ -1,4 +1,4 @@
-"""`python -m benchmarks.mixer`: how many spaces one mixer process serves, and how late its packets leave. Edge.
+"""`python -m benchmarks mixer`: how many spaces one mixer process serves, and how late its packets leave. Edge.
 
 A mixer process as the sfu runs it, at real sockets, and a crowd in a process of its own. CPU is the mixer's, from
 /proc, over the time measured; spaces per core follow from it, and are to be believed if no frame was skipped. Latency
@@ -6,20 +6,21 @@ is from a packet's arrival at the tap to the departure of the packet that carrie
 voice passes, and where it is mixed the packet in which correlation with the source finds it.
 """
 
-import argparse
 import asyncio
-import json
 import multiprocessing
-import sys
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
+
+import msgspec
+from msgspec import Struct
 
 from benchmarks import mixer_crowd
 from benchmarks.measure import usage
 from benchmarks.mixer_crowd import Report, percentile_ms
+from benchmarks.results import markdown
 from sfu.audio.contract import Settings, Taps, Watched
 from sfu.audio.supervisor import Supervisor
 
@@ -29,8 +30,7 @@ WARM_S = 8.0
 SECONDS = 15.0
 
 
-@dataclass(frozen=True)
-class Job:
+class Job(Struct, frozen=True):
     name: str
     spaces: int
     talking: int
@@ -47,8 +47,7 @@ JOBS = (
 )
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(Struct, frozen=True, kw_only=True):
     job: Job
     cores: float
     spaces_per_core: float
@@ -86,10 +85,8 @@ class Watcher:
 async def measure(job: Job, seconds: float) -> Result:
     watcher = Watcher(job.spaces)
     with tempfile.TemporaryDirectory(prefix="palco-mixer-") as directory:
-        supervisor = Supervisor(
-            processes=1, directory=Path(directory), listener=watcher, arguments=("--log-level", "warning")
-        )
-        supervisor.start()
+        supervisor = Supervisor(processes=1, directory=Path(directory), arguments=("--log-level", "warning"))
+        supervisor.start(watcher)
         try:
             taps = _open_spaces(supervisor, job)
             await asyncio.wait_for(watcher.all_mixed.wait(), 60)
@@ -126,11 +123,11 @@ async def _watch(job: Job, supervisor: Supervisor, crowd: Connection, seconds: f
     await asyncio.to_thread(crowd.recv)
     crowd.send("speak")
     await asyncio.sleep(WARM_S)
-    pid, before = supervisor.pids[0], supervisor.watched[0]
+    pid, before = supervisor.pids[0], supervisor.account.watched[0]
     cpu_s, from_s = usage([pid]).cpu_s, time.monotonic()
     await asyncio.sleep(seconds)
     cores = (usage([pid]).cpu_s - cpu_s) / (time.monotonic() - from_s)
-    after = supervisor.watched[0]
+    after = supervisor.account.watched[0]
     report: Report = await asyncio.to_thread(crowd.recv)
     return _result(job, report, cores=cores, before=before, after=after)
 
@@ -154,38 +151,40 @@ def _result(job: Job, report: Report, *, cores: float, before: Watched, after: W
     )
 
 
-def show(results: list[Result]) -> str:
-    lines = [
-        "| job | spaces | cores | per core | p50 / p99 (ms) | decode / encode | passed | skipped | lost | late |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
-    for result in results:
-        latency = f"{result.latency_p50_ms:.1f} / {result.latency_p99_ms:.1f}"
-        shares = f"{result.decode_share:.0%} / {result.encode_share:.0%}"
-        lines.append(
-            f"| {result.job.name} | {result.job.spaces} | {result.cores:.2f} | {result.spaces_per_core:.0f} "
-            f"| {latency} | {shares} | {result.passed_share:.0%} | {result.skipped_frames} "
-            f"| {result.lost_at_sockets} | {result.crowd_behind_ms:.0f} ms |"
+def table(results: Sequence[Result]) -> str:
+    rows = [
+        (
+            result.job.name,
+            str(result.job.spaces),
+            f"{result.cores:.2f}",
+            f"{result.spaces_per_core:.0f}",
+            f"{result.latency_p50_ms:.1f} / {result.latency_p99_ms:.1f}",
+            f"{result.decode_share:.0%} / {result.encode_share:.0%}",
+            f"{result.passed_share:.0%}",
+            str(result.skipped_frames),
+            str(result.lost_at_sockets),
+            f"{result.crowd_behind_ms:.0f}",
         )
-    return "\n".join(lines)
+        for result in results
+    ]
+    return markdown(HEADINGS, rows)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.mixer", description="Measure one mixer process.")
-    parser.add_argument("--seconds", type=float, default=SECONDS, help="measured, after the warming up")
-    parser.add_argument("--only", default="", help="jobs whose name has this")
-    parser.add_argument("--spaces", type=int, help="instead of each job's own number")
-    parser.add_argument("--json", type=Path, help="also write the results there")
-    arguments = parser.parse_args()
-    jobs = [job for job in JOBS if arguments.only in job.name]
-    if arguments.spaces:
-        jobs = [Job(job.name, arguments.spaces, job.talking, job.idle) for job in jobs]
-    results = [asyncio.run(measure(job, arguments.seconds)) for job in jobs]
-    print(show(results))
-    if arguments.json:
-        arguments.json.write_text(json.dumps([asdict(result) for result in results], indent=1))
-    return 0
+HEADINGS = (
+    "job",
+    "spaces",
+    "cores",
+    "spaces per core",
+    "p50 / p99 ms",
+    "decode / encode",
+    "passed",
+    "skipped",
+    "lost",
+    "crowd late ms",
+)
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+async def run(only: str, *, seconds: float, spaces: int | None) -> list[Result]:
+    """Every job whose name has `only`, one after another; `spaces` instead of each job's own number."""
+    jobs = [msgspec.structs.replace(job, spaces=spaces or job.spaces) for job in JOBS if only in job.name]
+    return [await measure(job, seconds) for job in jobs]

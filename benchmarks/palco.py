@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 import httpx2
 import jwt
@@ -23,13 +24,22 @@ STOP_S = 10.0
 
 
 class Palco:
-    name = "Palco"
+    """`packet_ms` is of what listeners get. One mixer process makes mixes, on the server's core as all the rest."""
+
     how_to_install = "make build"
 
-    def __init__(self, *, workers: int = 1, auto_name: str | None = None) -> None:
+    def __init__(
+        self,
+        name: str = "Palco",
+        *,
+        workers: int = 1,
+        audience: Literal["forward", "mix"] = "forward",
+        packet_ms: int = 20,
+    ) -> None:
+        self.name = name
         self._workers = workers
-        if auto_name is not None:
-            self.name = auto_name
+        self._audience = audience
+        self._packet_ms = packet_ms
 
     def version(self) -> str | None:
         return importlib.metadata.version("palco")
@@ -38,13 +48,17 @@ class Palco:
         secret = secrets.token_hex(32)
         http_port, *udp_ports = free_ports(1 + self._workers)
         path = workdir / "palco.yaml"
-        path.write_text(yaml.safe_dump(_configuration(workdir, http_port, udp_ports, secret, speakers)))
+        configuration = _configuration(workdir, http_port, udp_ports, secret, speakers)
+        configuration["spaces"] |= {"packet_ms": self._packet_ms}
+        if self._audience == "mix":
+            configuration["mixer"] = {"processes": 1}
+        path.write_text(yaml.safe_dump(configuration))
         cpus = ",".join(str(cpu + worker) for worker in range(self._workers))
         processes = [
             await _spawn(cpus, workdir, "-m", "sfu", "--config", str(path)),
             await _spawn(cpus, workdir, "-m", "signalling", "signalling", "--config", str(path)),
         ]
-        running = RunningPalco(processes, f"http://127.0.0.1:{http_port}", secret, speakers)
+        running = RunningPalco(processes, f"http://127.0.0.1:{http_port}", secret, speakers, self._audience)
         try:
             await running.until_ready()
         except TimeoutError:
@@ -59,6 +73,7 @@ class RunningPalco:
     url: str
     secret: str
     speakers: int
+    audience: Literal["forward", "mix"]
 
     @property
     def pids(self) -> list[int]:
@@ -68,7 +83,7 @@ class RunningPalco:
         async with httpx2.AsyncClient() as client:
             answer = await client.post(
                 f"{self.url}/v1/spaces",
-                json={"id": name, "title": "Benchmark"},
+                json={"id": name, "title": "Benchmark", "audience": self.audience},
                 headers={"Authorization": f"Bearer {self._token('bench', roomCreate=True)}"},
             )
             answer.raise_for_status()
@@ -79,7 +94,7 @@ class RunningPalco:
             listener_token=lambda number: self._token(
                 f"listener-{number}", room=name, roomJoin=True, canSubscribe=True
             ),
-            sections=self.speakers,
+            sections=1 if self.audience == "mix" else self.speakers,
         )
 
     def _token(self, identity: str, **video: object) -> str:
@@ -111,7 +126,7 @@ class RunningPalco:
                 await process.wait()
 
 
-def _configuration(workdir: Path, port: int, udp_ports: list[int], secret: str, speakers: int) -> dict[str, object]:
+def _configuration(workdir: Path, port: int, udp_ports: list[int], secret: str, speakers: int) -> dict[str, Any]:
     return {
         "port": port,
         "bind_addresses": ["127.0.0.1"],
@@ -120,6 +135,7 @@ def _configuration(workdir: Path, port: int, udp_ports: list[int], secret: str, 
         "metrics": {"sfu_port": 0, "signalling_port": 0},
         "control": {"socket": str(workdir / "sfu.sock")},
         "store": {"url": f"sqlite:///{workdir}/palco.db"},
+        "drain": {"deadline_s": 0},
         "spaces": {"max_speakers": max(10, speakers)},
         # One machine stands for a whole audience: its address may ask as often as thousands would.
         "limits": {"requests_per_second": 1_000_000, "request_burst": 1_000_000},

@@ -51,6 +51,8 @@ class Row(Struct, frozen=True, kw_only=True):
     first_audio_p99_s: float
     joins_per_s: float
     late: dict[str, Any] | None = None
+    is_mixed: bool = False
+    """Whether a listener gets one stream of all speakers. It carries no stamps: its latency is not measured here."""
     failures: dict[str, int] = {}
 
     @property
@@ -72,6 +74,10 @@ class Row(Struct, frozen=True, kw_only=True):
     @property
     def bytes_per_listener(self) -> float:
         return (self.resident_bytes - self.resident_bytes_idle) / max(1, self.listeners)
+
+    @property
+    def listeners_per_core(self) -> float:
+        return self.listeners / self.load if self.load else float("nan")
 
     @property
     def load(self) -> float:
@@ -177,7 +183,11 @@ def markdown(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def table(run: Run) -> str:
     """The figures of a run as Markdown."""
-    parts = [markdown(HEADINGS, [cells(run, row) for row in run.rows])]
+    forwarded = [row for row in run.rows if not row.is_mixed]
+    mixes = [row for row in run.rows if row.is_mixed]
+    parts = [markdown(HEADINGS, [cells(run, row) for row in forwarded])] if forwarded else []
+    if mixes:
+        parts.append(markdown(MIX_HEADINGS, [_mix_cells(row) for row in mixes]))
     storms = [row for row in run.rows if row.late]
     if storms:
         parts.append(markdown(STORM_HEADINGS, [_storm_cells(row) for row in storms]))
@@ -191,6 +201,31 @@ def table(run: Run) -> str:
         headings = ("listeners", "packets each", "cipher", "sent as", "rhythm", "ceiling CPU µs/packet")
         parts.append(markdown(headings, ceilings))
     return "\n\n".join(parts)
+
+
+MIX_HEADINGS = (
+    "server",
+    "scenario",
+    "packets/s to each",
+    "core",
+    "listeners per core",
+    "CPU µs/packet",
+    "loss",
+    "kB/listener",
+)
+
+
+def _mix_cells(row: Row) -> tuple[str, ...]:
+    return (
+        row.server,
+        row.scenario,
+        f"{row.delivered_packets / row.measured_s / max(1, row.listeners):.1f}",
+        f"{row.load:.0%}",
+        f"{row.listeners_per_core:,.0f}".replace(",", " "),
+        f"{row.cpu_us_per_packet:.2f}",
+        f"{row.loss:.3%}" if row.sample_expected else "–",
+        f"{row.bytes_per_listener / 1e3:.0f}" if row.listeners >= 100 else "–",
+    )
 
 
 def _storm_cells(row: Row) -> tuple[str, ...]:

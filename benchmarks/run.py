@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import load, measure, namespace
+from benchmarks.mixer_sources import recordings
 from benchmarks.results import Ceiling, Row
 from benchmarks.scenarios import Scenario
 from benchmarks.screen import Screen
@@ -39,7 +40,7 @@ async def run_scenario(server: Server, scenario: Scenario, settings: Settings, s
 async def _play(
     server: Server, running: Running, scenario: Scenario, settings: Settings, *, idle: measure.Usage, screen: Screen
 ) -> Row:
-    is_counting = settings.is_counted_at_ingress and scenario.kind == "fan-out"
+    is_counting = settings.is_counted_at_ingress and scenario.kind in {"fan-out", "mix"}
     job = await _job(running, scenario, settings, is_counting=is_counting)
     counting: AbstractContextManager[None] = namespace.sink() if is_counting else nullcontext()
     # `sink` opens when everybody has joined, so that each listener's first packet is really received.
@@ -71,6 +72,7 @@ async def _play(
         server=server.name,
         version=server.version() or "",
         scenario=scenario.name,
+        is_mixed=scenario.kind == "mix",
         speakers=scenario.speakers,
         listeners=scenario.listeners * scenario.spaces,
         spaces=scenario.spaces,
@@ -112,6 +114,7 @@ async def _job(running: Running, scenario: Scenario, settings: Settings, *, is_c
         "measure_s": measure_s,
         "sample": settings.sample,
         "payload_bytes": scenario.payload_bytes,
+        "recordings": recordings() if scenario.kind == "mix" else [],
         "aligned": scenario.aligned,
         "first_port": namespace.FIRST_PORT if is_counting else 0,
         "cpu": settings.load_cpu,

@@ -22,7 +22,8 @@ class Scenario:
     """Listeners that join while measuring, as a storm upon the live space."""
     late_per_s: float = 0
     churn_per_s: float = 0
-    kind: Literal["fan-out", "storm", "churn", "idle"] = "fan-out"
+    kind: Literal["fan-out", "mix", "storm", "churn", "idle"] = "fan-out"
+    """`mix`: speakers say real speech, and the audience has one section for all of them."""
 
     @property
     def packets_per_s(self) -> int:
@@ -34,10 +35,20 @@ def fan_out(speakers: int, listeners: int) -> Scenario:
     return Scenario(name=f"{speakers} x {listeners:,}".replace(",", " "), speakers=speakers, listeners=listeners)
 
 
+def mixed(speakers: int, listeners: int) -> Scenario:
+    name = f"mix {speakers} x {listeners:,}".replace(",", " ")
+    return Scenario(name=name, speakers=speakers, listeners=listeners, kind="mix")
+
+
 FIRST = (fan_out(1, 1), fan_out(1, 10), fan_out(1, 100), fan_out(1, 1000))
 """Small enough for every peer, the plain Python relay among them."""
 
 LARGE = (fan_out(1, 5000), fan_out(1, 10_000), fan_out(10, 100), fan_out(10, 1000), fan_out(10, 3000))
+
+SMALL_MIXES = (mixed(10, 20), mixed(10, 60))
+"""For a server that decodes and encodes for each listener."""
+
+MIXES = (*SMALL_MIXES, mixed(10, 1000), mixed(10, 5000), mixed(10, 7000))
 
 MANY_SPACES = Scenario(name="100 spaces x (2, 50)", spaces=100, speakers=2, listeners=50)
 
@@ -48,4 +59,5 @@ CHURN = Scenario(name="churn: 5 % a second", kind="churn", speakers=2, listeners
 SETS = {
     "quick": FIRST,
     "full": (*FIRST, *LARGE, MANY_SPACES, STORM, CHURN),
+    "mix": MIXES,
 }

@@ -8,4 +8,11 @@ from benchmarks.peers.janus import Janus
 from benchmarks.peers.livekit import LiveKit
 from benchmarks.peers.mediasoup import Mediasoup
 
-PEERS: Final[tuple[Peer, ...]] = (Mediasoup(), LiveKit(), Janus("streaming"), Janus("videoroom"), AiortcRelay())
+PEERS: Final[tuple[Peer, ...]] = (
+    Mediasoup(),
+    LiveKit(),
+    Janus("streaming"),
+    Janus("videoroom"),
+    Janus("audiobridge"),
+    AiortcRelay(),
+)

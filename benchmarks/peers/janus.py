@@ -1,9 +1,11 @@
-"""Janus (Debian's package), for the job that its authors advise for it and for its conference plugin.
+"""Janus (Debian's package), for the job that its authors advise for it, for its conference plugin, and for its mixer.
 
 `streaming`: speakers are forwarded as plain RTP to a mountpoint that the audience watches. `videoroom`: the audience
-subscribes to the speakers. One event loop is shared by all: with 100 listeners it takes 26 to 30 µs for a packet, a
-thread for each listener 38 to 55. Chosen without measuring each: ICE-lite, no header extensions, no admin or event
-interfaces, only the plugins in use loaded. libsrtp has OpenSSL's ciphers where `benchmarks.peers.libsrtp` was built.
+subscribes to the speakers. `audiobridge`: everybody is a participant of a mixed room, the audience muted; each has a
+thread of its own that decodes and encodes. One event loop is shared by all: with 100 listeners it takes 26 to 30 µs for
+a packet, a thread for each listener 38 to 55. Chosen without measuring each: ICE-lite, no header extensions, no admin
+or event interfaces, only the plugins in use loaded. libsrtp has OpenSSL's ciphers where `benchmarks.peers.libsrtp` was
+built.
 """
 
 import os
@@ -18,10 +20,11 @@ from benchmarks.peers import Running, libsrtp, started
 from benchmarks.peers import process as processes
 
 EVENT_LOOPS = 1
-PLUGINS = ("streaming", "videoroom")
+Plugin = Literal["streaming", "videoroom", "audiobridge"]
+PLUGINS: tuple[Plugin, ...] = ("streaming", "videoroom", "audiobridge")
 UNUSED_PLUGINS = (
-    *("audiobridge", "duktape", "echotest", "lua", "nosip"),
-    *("recordplay", "sip", "textroom", "videocall", "voicemail"),
+    *("duktape", "echotest", "lua", "nosip", "recordplay"),
+    *("sip", "textroom", "videocall", "voicemail"),
 )
 UNUSED_TRANSPORTS = ("http", "mqtt", "nanomsg", "pfunix", "rabbitmq")
 JANUS = "janus"
@@ -56,7 +59,7 @@ class Janus:
 
     how_to_install = "Install the Debian package janus: `apt-get install janus`."
 
-    def __init__(self, plugin: Literal["streaming", "videoroom"]) -> None:
+    def __init__(self, plugin: Plugin) -> None:
         self._plugin = plugin
         self.name = f"janus-{plugin}"
 

@@ -1,7 +1,7 @@
 """WHIP and WHEP in front of Janus: python -m benchmarks.peers.janus_gateway PORT JANUS_PORT PLUGIN SPEAKERS. Edge.
 
 Who speaks publishes into a VideoRoom. Who listens subscribes there (`videoroom`), or watches a Streaming mountpoint to
-which the room forwards each speaker as plain RTP (`streaming`).
+which the room forwards each speaker as plain RTP (`streaming`). In an AudioBridge both are participants.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ import itertools
 import json
 import sys
 from collections import defaultdict
-from typing import Any, Literal
+from typing import Any, Protocol
 
 from websockets.asyncio.client import ClientConnection, connect
 
@@ -163,11 +163,55 @@ class Room:
         return Joined(str(handle), answer(offer, Side.of(theirs), setup="active", direction="sendonly"))
 
 
+BRIDGE: Json = {"sampling_rate": 48_000, "audiolevel_ext": False}
+"""At the rate of Palco's mix; 16,000 is the plugin's own."""
+
+MIX_BITRATE = 48_000
+"""Palco's default for a mix; the complexity stays the plugin's (4)."""
+
+
+class Bridge:
+    """A mixed room. Who listens is a participant that is muted, as the plugin's documentation has it."""
+
+    def __init__(self, name: str, janus: Janus) -> None:
+        self._name, self._janus = name, janus
+
+    @classmethod
+    async def make(cls, name: str, janus: Janus) -> "Bridge":
+        await janus.message(await janus.attach("audiobridge"), request="create", room=name, **BRIDGE)
+        return cls(name, janus)
+
+    async def publish(self, offer: str) -> Joined:
+        return await self._join(offer, is_muted=False)
+
+    async def listen(self, offer: str) -> Joined:
+        return await self._join(offer, is_muted=True)
+
+    async def _join(self, offer: str, *, is_muted: bool) -> Joined:
+        janus = self._janus
+        handle = await janus.attach("audiobridge")
+        reply = await janus.message(
+            handle,
+            {"type": "offer", "sdp": offer},
+            request="join",
+            room=self._name,
+            muted=is_muted,
+            bitrate=MIX_BITRATE,
+        )
+        return Joined(str(handle), reply["jsep"]["sdp"])
+
+
+class Joinable(Protocol):
+    async def publish(self, offer: str) -> Joined: ...
+
+    async def listen(self, offer: str) -> Joined: ...
+
+
 class Rooms:
-    def __init__(self, port: int, plugin: Literal["streaming", "videoroom"], speakers: int) -> None:
-        self._port, self._mountpoint_of = port, speakers if plugin == "streaming" else 0
+    def __init__(self, port: int, plugin: str, speakers: int) -> None:
+        self._port, self._plugin, self._speakers = port, plugin, speakers
         self._janus: Janus | None = None
-        self._rooms: dict[str, asyncio.Task[Room]] = {}
+        self._rooms: dict[str, asyncio.Task[Joinable]] = {}
 
     async def open(self) -> None:
         self._janus = await Janus.connect(self._port)
@@ -187,13 +231,17 @@ class Rooms:
             raise RefusedError("not connected to Janus")
         return self._janus
 
-    async def _room(self, name: str) -> Room:
+    async def _room(self, name: str) -> Joinable:
         if name not in self._rooms:
-            made = Room.make(name, self._connected, mountpoint_of=self._mountpoint_of)
-            self._rooms[name] = asyncio.create_task(made)
+            self._rooms[name] = asyncio.create_task(self._make(name, self._connected))
         return await self._rooms[name]
+
+    async def _make(self, name: str, janus: Janus) -> Joinable:
+        if self._plugin == "audiobridge":
+            return await Bridge.make(name, janus)
+        return await Room.make(name, janus, mountpoint_of=self._speakers if self._plugin == "streaming" else 0)
 
 
 if __name__ == "__main__":
     port, janus_port, plugin, speakers = sys.argv[1:]
-    serve(Rooms(int(janus_port), "streaming" if plugin == "streaming" else "videoroom", int(speakers)), int(port))
+    serve(Rooms(int(janus_port), plugin, int(speakers)), int(port))

@@ -19,6 +19,10 @@ pub struct Job {
     /// Bytes of Opus in each packet (the stamp takes 21 of them).
     #[serde(default = "default_payload")]
     pub payload_bytes: usize,
+    /// Opus packets, hexadecimal, one list for each voice: speakers say one of these over and over, in place of stamped
+    /// packets. For servers that mix: listeners get one stream, accounted by its sequence numbers.
+    #[serde(default)]
+    pub recordings: Vec<Vec<String>>,
     /// Speakers send at the same instant, or spread over the 20 ms.
     #[serde(default)]
     pub aligned: bool,

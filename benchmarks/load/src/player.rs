@@ -1,6 +1,7 @@
 //! The load itself: one loop that joins, speaks, listens and accounts.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::time::Duration;
 
 use crate::job::{print, Job, Late, Line, Outcome, Percentiles, Role, SessionSpec};
@@ -52,6 +53,8 @@ struct Player {
     dropped_before: Vec<u32>,
     accounts: BTreeMap<usize, Account>,
     speakers: Vec<Speaker>,
+    /// What speakers say, one after another taking the next; empty: stamped packets.
+    recordings: Vec<Rc<Vec<Vec<u8>>>>,
     failures: BTreeMap<String, usize>,
     joined: usize,
     failed: usize,
@@ -78,6 +81,7 @@ impl Player {
             dropped_before: Vec::new(),
             accounts: BTreeMap::new(),
             speakers: Vec::new(),
+            recordings: decode_all(&job.recordings)?,
             failures: BTreeMap::new(),
             joined: 0,
             failed: 0,
@@ -182,7 +186,11 @@ impl Player {
                 let order = self.speakers.len();
                 let phase = if self.job.aligned { 0.0 } else { PACKET_S * (order % 10) as f64 / 10.0 };
                 let first_s = (now_s / PACKET_S).ceil() * PACKET_S + phase;
-                self.speakers.extend(Speaker::new(number, session, first_s, self.job.payload_bytes));
+                let speaker = match self.recordings.get(order % self.recordings.len().max(1)) {
+                    Some(recording) => Speaker::saying(number, session, first_s, Rc::clone(recording)),
+                    None => Speaker::stamping(number, session, first_s, self.job.payload_bytes),
+                };
+                self.speakers.extend(speaker);
             }
             Role::Listen => {}
         }
@@ -258,6 +266,10 @@ impl Player {
         let Some(account) = self.accounts.get_mut(&number) else {
             return;
         };
+        if !self.recordings.is_empty() {
+            account.mix.add(header.sequence);
+            return;
+        }
         match rtp::payload(packet, header).and_then(Stamp::read) {
             Some(stamp) => {
                 account.add(stamp);
@@ -293,6 +305,7 @@ impl Player {
     fn measure(&mut self) -> Result<Outcome, String> {
         print(&Line::MeasureStart);
         self.latencies_s = Some(Vec::new());
+        self.accounts.values_mut().for_each(|account| account.mix.begin());
         let (before, opened, opened_bytes) = (self.mark(), self.opened, self.opened_bytes);
         let first_late = self.sessions.len();
         let (joined, failed) = (self.joined, self.failed);
@@ -386,6 +399,15 @@ impl Player {
     /// Every packet of every speaker in the measured time should have reached each sampled listener of its space that
     /// has as many sections as its stage has speakers; of the others, what they did get is only counted.
     fn account(&self, before: &Mark, after: &Mark, outcome: &mut Outcome) {
+        if !self.recordings.is_empty() {
+            for account in self.accounts.values() {
+                outcome.sample_expected += account.mix.expected;
+                outcome.sample_received += account.mix.received;
+                outcome.sample_duplicates += account.mix.behind;
+                outcome.sample_lost += account.mix.expected - account.mix.received;
+            }
+            return;
+        }
         for (&number, account) in &self.accounts {
             let listener = &self.sessions[number].spec;
             let is_same_space =
@@ -404,6 +426,22 @@ impl Player {
             }
         }
     }
+}
+
+/// The recordings of a job, from hexadecimal.
+fn decode_all(recordings: &[Vec<String>]) -> Result<Vec<Rc<Vec<Vec<u8>>>>, String> {
+    recordings
+        .iter()
+        .map(|packets| packets.iter().map(|packet| decode(packet)).collect::<Result<_, _>>().map(Rc::new))
+        .collect()
+}
+
+fn decode(packet: &str) -> Result<Vec<u8>, String> {
+    let pairs = packet.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).ok());
+    pairs
+        .map(|pair| pair.and_then(|pair| u8::from_str_radix(pair, 16).ok()))
+        .collect::<Option<_>>()
+        .ok_or_else(|| "a recording is not hexadecimal".to_owned())
 }
 
 /// The space that a WHIP or WHEP URL names: its last segment.
