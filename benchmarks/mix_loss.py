@@ -31,7 +31,7 @@ from tests.harness.wire import Manner, WirePeer
 OPUS, RED = 111, 63
 LOSSES = (0.0, 0.1, 0.2, 0.3)
 LEARNING_S = 5.0
-REPORT_S = 0.5
+REPORT_S = 1.0
 FRAME_S = FRAME / RATE_HZ
 
 
