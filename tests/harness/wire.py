@@ -5,9 +5,10 @@ Every wait is for something to happen and says, when it does not, what was await
 """
 
 import asyncio
+import itertools
 import secrets
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
@@ -215,9 +216,12 @@ class WirePeer:
         self.send(self.keys.send.protect_rtcp(compound))
 
     @asynccontextmanager
-    async def speaking(self, *, level_dbov: int = -20) -> AsyncIterator[None]:
-        """Says one packet every 20 ms for as long as the block runs."""
-        async with self._repeating(lambda: self.say(level_dbov=level_dbov), every_s=FRAME_S):
+    async def speaking(
+        self, *, level_dbov: int = -20, payloads: Iterator[bytes | None] | None = None
+    ) -> AsyncIterator[None]:
+        """Says one packet every 20 ms for as long as the block runs: with a stamp, or what `payloads` have."""
+        said = payloads or itertools.repeat(None)
+        async with self._repeating(lambda: self.say(level_dbov=level_dbov, payload=next(said)), every_s=FRAME_S):
             yield
 
     async def talk(self, packets: int, *, level_dbov: int = -20) -> Stamp:
