@@ -37,7 +37,7 @@ class Palco:
         packet_ms: int = 20,
     ) -> None:
         self.name = name
-        self._workers = workers
+        self.workers = workers
         self._audience = audience
         self._packet_ms = packet_ms
 
@@ -46,14 +46,14 @@ class Palco:
 
     async def start(self, workdir: Path, cpu: int, *, speakers: int) -> "RunningPalco":
         secret = secrets.token_hex(32)
-        http_port, *udp_ports = free_ports(1 + self._workers)
+        http_port, *udp_ports = free_ports(1 + self.workers)
         path = workdir / "palco.yaml"
         configuration = _configuration(workdir, http_port, udp_ports, secret, speakers)
         configuration["spaces"] |= {"packet_ms": self._packet_ms}
         if self._audience == "mix":
             configuration["mixer"] = {"processes": 1}
         path.write_text(yaml.safe_dump(configuration))
-        cpus = ",".join(str(cpu + worker) for worker in range(self._workers))
+        cpus = ",".join(str(cpu + worker) for worker in range(self.workers))
         processes = [
             await _spawn(cpus, workdir, "-m", "sfu", "--config", str(path)),
             await _spawn(cpus, workdir, "-m", "signalling", "signalling", "--config", str(path)),

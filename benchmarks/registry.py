@@ -2,7 +2,7 @@
 
 from benchmarks.palco import Palco
 from benchmarks.peers.catalogue import PEERS
-from benchmarks.scenarios import FIRST, SMALL_MIXES, Scenario
+from benchmarks.scenarios import FIRST, SIXTY, SMALL_MIXES, TWO_CORES, Scenario
 from benchmarks.servers import Server
 
 MIXING: dict[str, Server] = {
@@ -12,7 +12,13 @@ MIXING: dict[str, Server] = {
 }
 """Those that make one stream of all speakers."""
 
-SERVERS: dict[str, Server] = {"palco": Palco(), **{peer.name: peer for peer in PEERS}, **MIXING}
+VARIANTS: dict[str, Server] = {
+    "palco-60": Palco("palco-60", packet_ms=60),
+    "palco-2-cores": Palco("palco-2-cores", workers=2),
+}
+"""Palco set otherwise: 60 ms of audio in a packet; two workers on two cores, the second shared with the load."""
+
+SERVERS: dict[str, Server] = {"palco": Palco(), **VARIANTS, **{peer.name: peer for peer in PEERS}, **MIXING}
 
 
 def bears(server: Server, scenario: Scenario) -> bool:
@@ -20,6 +26,10 @@ def bears(server: Server, scenario: Scenario) -> bool:
     if (server in MIXING.values()) != (scenario.kind == "mix"):
         return False
     match server.name:
+        case "palco-60":
+            return scenario in SIXTY
+        case "palco-2-cores":
+            return scenario in TWO_CORES
         case "aiortc":
             return scenario in FIRST
         case "janus-audiobridge":

@@ -39,6 +39,8 @@ class Row(Struct, frozen=True, kw_only=True):
     bytes_per_packet: float
     resident_bytes_idle: int
     resident_bytes: int
+    resident_bytes_before: int = 0
+    """When measuring began, everybody having joined."""
     sample_expected: int
     sample_lost: int
     sample_duplicates: int
@@ -144,6 +146,7 @@ HEADINGS = (
     "p99 ms",
     "max ms",
     "kB/listener",
+    "grew MB",
 )
 
 STORM_HEADINGS = (
@@ -173,6 +176,7 @@ def cells(run: Run, row: Row) -> tuple[str, ...]:
         f"{row.latency_p99_s * 1e3:.2f}",
         f"{row.latency_max_s * 1e3:.2f}",
         f"{row.bytes_per_listener / 1e3:.0f}" if row.listeners >= 100 else "–",
+        f"{(row.resident_bytes - row.resident_bytes_before) / 1e6:.1f}" if row.resident_bytes_before else "–",
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from benchmarks import load, measure, namespace
 from benchmarks.mixer_sources import recordings
+from benchmarks.palco import Palco
 from benchmarks.results import Ceiling, Row
 from benchmarks.scenarios import Scenario
 from benchmarks.screen import Screen
@@ -41,7 +42,8 @@ async def _play(
     server: Server, running: Running, scenario: Scenario, settings: Settings, *, idle: measure.Usage, screen: Screen
 ) -> Row:
     is_counting = settings.is_counted_at_ingress and scenario.kind in {"fan-out", "mix"}
-    job = await _job(running, scenario, settings, is_counting=is_counting)
+    shares_core = isinstance(server, Palco) and server.workers > 1
+    job = await _job(running, scenario, settings, is_counting=is_counting, shares_core=shares_core)
     counting: AbstractContextManager[None] = namespace.sink() if is_counting else nullcontext()
     # `sink` opens when everybody has joined, so that each listener's first packet is really received.
     before = after = idle
@@ -80,6 +82,7 @@ async def _play(
         core_busy_s=busy_after - busy_before,
         delivered_packets=outcome["delivered_packets"] + sunk.datagrams_of(outcome["bytes_per_packet"]),
         resident_bytes_idle=idle.resident_bytes,
+        resident_bytes_before=before.resident_bytes,
         resident_bytes=after.resident_bytes,
         **{name: outcome[name] for name in _TAKEN_OVER},
         latency_p50_s=outcome["latency_s"]["p50"],
@@ -97,12 +100,15 @@ _TAKEN_OVER = (
 )  # fmt: skip
 
 
-async def _job(running: Running, scenario: Scenario, settings: Settings, *, is_counting: bool) -> dict[str, Any]:
+async def _job(
+    running: Running, scenario: Scenario, settings: Settings, *, is_counting: bool, shares_core: bool
+) -> dict[str, Any]:
     spaces = [await running.open_space(f"bench-{space}") for space in range(scenario.spaces)]
     speakers = [space.speaker(number) for space in spaces for number in range(scenario.speakers)]
     listeners = [space.listener(number) for number in range(scenario.listeners) for space in spaces]
     late = [spaces[number % scenario.spaces].listener(scenario.listeners + number) for number in range(scenario.late)]
-    measure_s = max(settings.measure_s, scenario.late / scenario.late_per_s + 2 if scenario.late_per_s else 0)
+    late_s = scenario.late / scenario.late_per_s + 2 if scenario.late_per_s else 0
+    measure_s = max(settings.measure_s, scenario.lasts_s, late_s)
     return {
         "sessions": [*speakers, *listeners],
         "late": late,
@@ -118,6 +124,7 @@ async def _job(running: Running, scenario: Scenario, settings: Settings, *, is_c
         "aligned": scenario.aligned,
         "first_port": namespace.FIRST_PORT if is_counting else 0,
         "cpu": settings.load_cpu,
+        "spins": not shares_core,
     }
 
 

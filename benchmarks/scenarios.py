@@ -22,6 +22,8 @@ class Scenario:
     """Listeners that join while measuring, as a storm upon the live space."""
     late_per_s: float = 0
     churn_per_s: float = 0
+    lasts_s: float = 0
+    """Measured at least so long."""
     kind: Literal["fan-out", "mix", "storm", "churn", "idle"] = "fan-out"
     """`mix`: speakers say real speech, and the audience has one section for all of them."""
 
@@ -45,6 +47,12 @@ FIRST = (fan_out(1, 1), fan_out(1, 10), fan_out(1, 100), fan_out(1, 1000))
 
 LARGE = (fan_out(1, 5000), fan_out(1, 10_000), fan_out(10, 100), fan_out(10, 1000), fan_out(10, 3000))
 
+SIXTY = (fan_out(1, 1000), fan_out(10, 1000))
+"""For audio of 60 ms in a packet, next to 20."""
+
+TWO_CORES = (fan_out(1, 8000),)
+"""Twice what one core carries with room to spare, next to that."""
+
 SMALL_MIXES = (mixed(10, 20), mixed(10, 60))
 """For a server that decodes and encodes for each listener."""
 
@@ -56,8 +64,13 @@ STORM = Scenario(name="storm: 2 000 join in 10 s", kind="storm", speakers=2, lis
 
 CHURN = Scenario(name="churn: 5 % a second", kind="churn", speakers=2, listeners=1000, churn_per_s=50)
 
+SOAK = Scenario(name="soak", speakers=10, listeners=500, churn_per_s=2, kind="churn", lasts_s=60)
+"""An hour with `--seconds 3600`: what does not come back grows the memory, listener by listener."""
+
 SETS = {
     "quick": FIRST,
     "full": (*FIRST, *LARGE, MANY_SPACES, STORM, CHURN),
+    "cores": (fan_out(1, 4000), *TWO_CORES),
+    "soak": (SOAK,),
     "mix": MIXES,
 }

@@ -37,6 +37,9 @@ pub struct Job {
     /// First local port of the listeners that are not sampled (0: any), so that a firewall rule can tell them apart.
     #[serde(default)]
     pub first_port: u16,
+    /// Whether the load's loop never sleeps while measuring. Not where the server works on its core, too.
+    #[serde(default = "yes")]
+    pub spins: bool,
     /// CPU that the load is pinned to.
     pub cpu: Option<usize>,
     /// Seconds after which an unfinished join counts as failed.
@@ -68,6 +71,10 @@ fn default_concurrency() -> usize {
 fn default_payload() -> usize {
     80
 }
+fn yes() -> bool {
+    true
+}
+
 fn default_join_timeout() -> f64 {
     30.0
 }

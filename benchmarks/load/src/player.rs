@@ -200,9 +200,9 @@ impl Player {
     fn turn(&mut self) -> Result<(), String> {
         let now_s = net::monotonic_s();
         let due_s = self.speakers.iter().map(|speaker| speaker.next_s).fold(now_s + TICK_S, f64::min);
-        // While measuring it never sleeps: waking it would cost the server's core, as no listener on a network does.
+        // While measuring it does not sleep: waking it would cost the server's core, as no listener on a network does.
         let is_measuring = self.latencies_s.is_some();
-        let patience_s = if is_measuring { 0.0 } else { (due_s - now_s).max(0.0) };
+        let patience_s = if is_measuring && self.job.spins { 0.0 } else { (due_s - now_s).max(0.0) };
         let ready: Vec<usize> = self.poll.wait(Duration::from_secs_f64(patience_s)).collect();
         for number in ready {
             self.receive(number);
