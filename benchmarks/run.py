@@ -104,7 +104,8 @@ async def _job(
     running: Running, scenario: Scenario, settings: Settings, *, is_counting: bool, shares_core: bool
 ) -> dict[str, Any]:
     spaces = [await running.open_space(f"bench-{space}") for space in range(scenario.spaces)]
-    speakers = [space.speaker(number) for space in spaces for number in range(scenario.speakers)]
+    is_silent = scenario.kind == "half-open"
+    speakers = [] if is_silent else [space.speaker(number) for space in spaces for number in range(scenario.speakers)]
     listeners = [space.listener(number) for number in range(scenario.listeners) for space in spaces]
     late = [spaces[number % scenario.spaces].listener(scenario.listeners + number) for number in range(scenario.late)]
     late_s = scenario.late / scenario.late_per_s + 2 if scenario.late_per_s else 0
@@ -124,6 +125,7 @@ async def _job(
         "aligned": scenario.aligned,
         "first_port": namespace.FIRST_PORT if is_counting else 0,
         "cpu": settings.load_cpu,
+        "half_open": is_silent,
         "spins": not shares_core,
     }
 

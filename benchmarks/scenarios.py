@@ -24,7 +24,7 @@ class Scenario:
     churn_per_s: float = 0
     lasts_s: float = 0
     """Measured at least so long."""
-    kind: Literal["fan-out", "mix", "storm", "churn", "idle"] = "fan-out"
+    kind: Literal["fan-out", "mix", "storm", "churn", "half-open"] = "fan-out"
     """`mix`: speakers say real speech, and the audience has one section for all of them."""
 
     @property
@@ -64,12 +64,15 @@ STORM = Scenario(name="storm: 2 000 join in 10 s", kind="storm", speakers=2, lis
 
 CHURN = Scenario(name="churn: 5 % a second", kind="churn", speakers=2, listeners=1000, churn_per_s=50)
 
+HALF_OPEN = Scenario(name="half-open: 2 000 never connect", kind="half-open", speakers=1, listeners=2000)
+"""Offers answered and nothing more: what a stranger with a token can make the server keep."""
+
 SOAK = Scenario(name="soak", speakers=10, listeners=500, churn_per_s=2, kind="churn", lasts_s=60)
 """An hour with `--seconds 3600`: what does not come back grows the memory, listener by listener."""
 
 SETS = {
     "quick": FIRST,
-    "full": (*FIRST, *LARGE, MANY_SPACES, STORM, CHURN),
+    "full": (*FIRST, *LARGE, MANY_SPACES, STORM, CHURN, HALF_OPEN),
     "cores": (fan_out(1, 4000), *TWO_CORES),
     "soak": (SOAK,),
     "mix": MIXES,

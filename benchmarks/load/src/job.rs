@@ -37,6 +37,9 @@ pub struct Job {
     /// First local port of the listeners that are not sampled (0: any), so that a firewall rule can tell them apart.
     #[serde(default)]
     pub first_port: u16,
+    /// Whether sessions stop after the answer: no check, no handshake, nothing sent.
+    #[serde(default)]
+    pub half_open: bool,
     /// Whether the load's loop never sleeps while measuring. Not where the server works on its core, too.
     #[serde(default = "yes")]
     pub spins: bool,

@@ -165,10 +165,18 @@ impl Player {
             let base = session.spec.url.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
             session.resource =
                 if response.location.starts_with('/') { base + &response.location } else { response.location };
-            session.on_answer(&response.body, &self.identity, net::monotonic_s())
+            if self.job.half_open {
+                return Ok(false);
+            }
+            session.on_answer(&response.body, &self.identity, net::monotonic_s()).map(|()| true)
         });
-        if let Err(sentence) = outcome {
-            self.fail(reply.number, sentence);
+        match outcome {
+            Ok(true) => {}
+            Ok(false) => {
+                self.sessions[reply.number].connected_s = Some(net::monotonic_s());
+                self.joined += 1;
+            }
+            Err(sentence) => self.fail(reply.number, sentence),
         }
     }
 
