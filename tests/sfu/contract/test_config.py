@@ -142,6 +142,12 @@ class TestValues:
             ("rtc: {turn_servers: [{host: x, secret: s, username: u}]}", "rtc.turn_servers.0.secret", None),
             ("rtc: {turn_servers: [{host: x, username: u}]}", "rtc.turn_servers.0.credential", None),
             ("rtc: {turn_servers: [{host: x, protocol: sctp}]}", "rtc.turn_servers.0.protocol", "sctp"),
+            ("webhook: {api_key: key, urls: ['ftp://app.example']}", "webhook.urls.0", "ftp://app.example"),
+            ("webhook: {api_key: key, urls: ['http://me:pw@a']}", "webhook.urls.0", "http://me:pw@a"),
+            ("webhook: {api_key: key, urls: ['http://a', 'http://a']}", "webhook.urls.0", "http://a"),
+            ("webhook: {api_key: other, urls: ['http://a']}", "webhook.api_key", "other"),
+            ("webhook: {timeout_s: 0}", "webhook.timeout_s", 0),
+            ("retention: {audit_days: 0}", "retention.audit_days", 0),
             ("development: true\nrtc: {bind_address: '::'}", "rtc.bind_address", "::"),
         ],
     )
