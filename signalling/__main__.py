@@ -20,14 +20,30 @@ COMMANDS = {
     "token": "make an access token",
     "publish": "speak a file, a pipe or a tone into a space",
     "listen": "hear a space and record it",
+    "spaces": "make, list, show, change, start and end spaces",
+    "hands": "see who asks to speak, and answer",
+    "mute": "silence somebody on stage",
+    "unmute": "lift a mute",
+    "mute-all": "silence everybody on stage but the host",
+    "promote": "bring somebody on stage",
+    "demote": "move somebody back to the audience",
+    "invite": "invite somebody to speak",
+    "remove": "put somebody out until they get a new token",
+    "block": "put somebody out for good",
+    "unblock": "lift a block",
+    "events": "follow what happens in a space",
     "doctor": "check this machine and say what to do",
 }
+
+ACTS = frozenset({"mute", "unmute", "mute-all", "promote", "demote", "invite", "remove", "block", "unblock"})
+"""They are one part of the program, `signalling.commands.acts`."""
 
 EPILOG = """examples:
   palco up                                 try it on this machine; prints what to open and type next
   palco up --config /etc/palco/palco.yaml  run it for others
   palco publish talk.mp3                   speak into the running development server
   palco listen -o heard.wav --duration 10  record what its listeners hear
+  palco spaces list                        what is live; `palco hands`, `palco mute` … moderate it
 
 `palco COMMAND --help` explains each."""
 
@@ -39,9 +55,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         _parser().print_help()
         return 2
     chosen = _parser().parse_args(arguments[:1])
-    part = importlib.import_module(f"signalling.commands.{chosen.command}")
+    part = importlib.import_module(f"signalling.commands.{module_of(chosen.command)}")
     try:
-        return int(part.run(part.build_parser().parse_args(arguments[1:])))
+        own = arguments if chosen.command in ACTS else arguments[1:]
+        return int(part.run(part.build_parser().parse_args(own)))
     except ConfigError as error:
         return _fail(f"the configuration cannot be used: {error}", 2)
     except CommandFailedError as error:
@@ -50,6 +67,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(str(error), 1)
     except (KeyboardInterrupt, asyncio.CancelledError):  # a second signal cancels what the first asked to end
         return 130
+
+
+def module_of(command: str) -> str:
+    return "acts" if command in ACTS else command
 
 
 def _parser() -> argparse.ArgumentParser:

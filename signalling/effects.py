@@ -1,38 +1,23 @@
 """What a space asks of the world outside it: the effects of `signalling.spaces`. Pure.
 
-They are carried out in this order, whatever their order in the list: `Tell` (so that the data plane obeys first), then
-what the store keeps, then what people are told.
+They are carried out in this order, whatever their order in the list: what the store keeps, so that whatever is in force
+would be again after a crash; then `Tell`; then what people are told.
 """
-
-from typing import Literal
 
 from msgspec import Struct
 
 from sfu.contract.messages import Command
-from signalling.records import ExclusionRecord, SpaceRecord, StandingRecord
-from signalling.resources import (
-    Counts,
-    Left,
-    Nothing,
-    ParticipantResource,
-    Reactions,
-    SpaceResource,
-    SpeakersChanged,
-    You,
+from signalling.events import EventType, NoticeType, Payload
+from signalling.records import (
+    BlockRecord,
+    ExclusionRecord,
+    LinksRecord,
+    SpaceRecord,
+    StandingRecord,
+    TicketRecord,
 )
-
-EventType = Literal[
-    "participant.joined",
-    "participant.left",
-    "participant.changed",
-    "counts",
-    "speakers.changed",
-    "reactions",
-    "space.changed",
-    "space.ended",
-]
-NoticeType = Literal["you.changed", "you.removed", "you.invited"]
-Payload = ParticipantResource | Left | Counts | SpeakersChanged | Reactions | SpaceResource | You | Nothing
+from signalling.safety import AuditRecord
+from signalling.webhooks import Happening, StageTold
 
 
 class Tell(Struct, frozen=True):
@@ -51,6 +36,38 @@ class KeepStanding(Struct, frozen=True):
 
 class KeepExclusion(Struct, frozen=True):
     record: ExclusionRecord
+
+
+class KeepBlock(Struct, frozen=True):
+    """Of a host, in all of that host's spaces."""
+
+    record: BlockRecord
+
+
+class KeepTicket(Struct, frozen=True):
+    record: TicketRecord
+
+
+class KeepLinks(Struct, frozen=True):
+    record: LinksRecord
+
+
+class KeepAudit(Struct, frozen=True):
+    """Who did it to whom, and why."""
+
+    record: AuditRecord
+
+
+class KeepHappening(Struct, frozen=True):
+    """The operator's application is to be told."""
+
+    record: Happening
+
+
+class KeepStage(Struct, frozen=True):
+    """What the application has been told of the stage."""
+
+    record: StageTold
 
 
 class Announce(Struct, frozen=True):
@@ -74,4 +91,15 @@ class Eject(Struct, frozen=True):
     identity: str | None
 
 
-Effect = Tell | KeepSpace | KeepStanding | KeepExclusion | Announce | Notify | Eject
+Keep = (
+    KeepSpace
+    | KeepStanding
+    | KeepExclusion
+    | KeepBlock
+    | KeepTicket
+    | KeepLinks
+    | KeepAudit
+    | KeepHappening
+    | KeepStage
+)
+Effect = Tell | Keep | Announce | Notify | Eject

@@ -7,10 +7,11 @@ import msgspec
 from msgspec import Struct
 
 from sfu.contract.messages import SessionState
+from signalling.events import You
 from signalling.negotiation import Kind
 from signalling.permissions import Role
-from signalling.records import Owner
-from signalling.resources import ParticipantResource, You, timestamp
+from signalling.records import Owner, StandingRecord
+from signalling.resources import ParticipantResource, timestamp, timestamp_or_none
 
 Authority = Literal["host", "cohost"]
 
@@ -27,6 +28,12 @@ class Joiner(Struct, frozen=True, kw_only=True):
     kind: Kind
     remote_ufrag: str
     mid: str
+    key: str = ""
+    """The API key that signed the token."""
+    is_followed: bool = False
+    """The host follows them, by their token."""
+    follows: frozenset[str] = frozenset()
+    blocks: frozenset[str] = frozenset()
 
     def owner(self, joined_at_s: float) -> Owner:
         return Owner(
@@ -37,6 +44,8 @@ class Joiner(Struct, frozen=True, kw_only=True):
             issued_at_s=self.issued_at_s,
             joined_at_s=joined_at_s,
             mid=self.mid,
+            key=self.key,
+            is_followed=self.is_followed,
         )
 
     def session(self, session: str) -> "Session":
@@ -50,6 +59,8 @@ class Joiner(Struct, frozen=True, kw_only=True):
             kind=self.kind,
             remote_ufrag=self.remote_ufrag,
             mid=self.mid,
+            key=self.key,
+            is_followed=self.is_followed,
         )
 
 
@@ -74,6 +85,8 @@ class Session:
     kind: Kind
     remote_ufrag: str
     mid: str
+    key: str = ""
+    is_followed: bool = False
     ufrag: str = ""
     is_open: bool = False
     is_connected: bool = False
@@ -90,8 +103,10 @@ class Participant:
     identity: str
     joined_at_s: float
     sessions: dict[str, Session] = field(default_factory=dict)
-    has_raised_hand: bool = False
-    is_invited: bool = False
+    blocks: frozenset[str] = frozenset()
+    """Whom they have blocked, as far as their tokens or the operator's callback say."""
+    is_known_followed: bool = False
+    """The host follows them, by the host's own token or the operator's callback."""
     is_told_on_stage: bool = False
     """What the sfu was last told."""
     you: You | None = None
@@ -119,6 +134,15 @@ class Participant:
         return any(session.is_connected for session in self.sessions.values())
 
     @property
+    def key(self) -> str:
+        """The API key of their tokens: the application whose word it is that they are who they are."""
+        return next(iter(self.sessions.values())).key
+
+    @property
+    def is_followed(self) -> bool:
+        return self.is_known_followed or any(session.is_followed for session in self.sessions.values())
+
+    @property
     def sends(self) -> bool:
         return any(session.sends for session in self.sessions.values())
 
@@ -138,15 +162,18 @@ class Participant:
             return self.speaks_by_token
         return given != "listener" and self.sends
 
-    def resource(self, *, role: Role, is_muted: bool) -> ParticipantResource:
+    def resource(self, role: Role, standing: StandingRecord) -> ParticipantResource:
         """As others see it, but for the level."""
         return ParticipantResource(
             identity=self.identity,
             name=self.name,
             role=role,
-            is_muted=is_muted,
+            is_muted=standing.is_muted,
+            is_self_muted=standing.is_self_muted,
             is_connected=self.is_connected,
-            has_raised_hand=self.has_raised_hand,
+            has_raised_hand=standing.hand_raised_at_s is not None,
+            hand_raised_at=timestamp_or_none(standing.hand_raised_at_s),
+            is_invited=standing.invited_as is not None,
             joined_at=timestamp(self.joined_at_s),
         )
 
@@ -167,5 +194,7 @@ def joiner_of(report: SessionState) -> tuple[Joiner, float] | None:
         kind=report.kind,
         remote_ufrag=report.remote_ufrag,
         mid=owner.mid,
+        key=owner.key,
+        is_followed=owner.is_followed,
     )
     return joiner, owner.joined_at_s

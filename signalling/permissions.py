@@ -19,14 +19,18 @@ Role = Literal["host", "cohost", "speaker", "listener"]
 
 ROLES: Final[tuple[Role, ...]] = ("host", "cohost", "speaker", "listener")
 
-Standing = Literal["host", "cohost", "speaker", "listener", "creator", "browser", "publisher", "subscriber"]
-"""The four roles, and what a token says beyond them: it may create spaces, list them, be heard, hear."""
+Standing = Literal[
+    "host", "cohost", "speaker", "listener", "creator", "browser", "publisher", "subscriber", "captioner", "operator"
+]
+"""The four roles, and what a token says beyond them: create spaces, list them, be heard, hear, caption, operate."""
 
 Action = Literal[
     "create_space",
     "list_spaces",
     "read_space",
     "edit_space",
+    "start_space",
+    "cancel_space",
     "end_space",
     "read_participants",
     "watch_events",
@@ -43,9 +47,38 @@ Action = Literal[
     "demote",
     "remove",
     "block",
+    "unblock",
+    "read_blocks",
+    "read_hands",
+    "accept_hand",
+    "decline_hand",
+    "issue_ticket",
+    "read_tickets",
+    "revoke_ticket",
+    "transfer_ticket",
     "accept_invitation",
+    "decline_invitation",
     "raise_hand",
+    "step_up",
+    "step_down",
+    "mute_oneself",
     "react",
+    "publish_captions",
+    "read_links",
+    "pin_link",
+    "unpin_own_link",
+    "unpin_link",
+    "order_links",
+    "remind",
+    "file_report",
+    "read_audit",
+    "operate_spaces",
+    "ban",
+    "read_reports",
+    "export_person",
+    "erase_person",
+    "read_webhooks",
+    "redeliver_webhook",
 ]
 
 _MODERATORS: Final = frozenset[Standing]({"host", "cohost"})
@@ -56,6 +89,8 @@ ALLOWED: Final[Mapping[Action, frozenset[Standing]]] = {
     "list_spaces": frozenset({"browser"}),
     "read_space": _PARTICIPANTS | {"browser"},
     "edit_space": _MODERATORS,
+    "start_space": _MODERATORS,
+    "cancel_space": frozenset({"host"}),
     "end_space": frozenset({"host"}),
     "read_participants": _PARTICIPANTS,
     "watch_events": _PARTICIPANTS,
@@ -72,9 +107,38 @@ ALLOWED: Final[Mapping[Action, frozenset[Standing]]] = {
     "demote": _MODERATORS,
     "remove": _MODERATORS,
     "block": _MODERATORS,
+    "unblock": _MODERATORS,
+    "read_blocks": _MODERATORS,
+    "read_hands": _MODERATORS,
+    "accept_hand": _MODERATORS,
+    "decline_hand": _MODERATORS,
+    "issue_ticket": _MODERATORS,
+    "read_tickets": _MODERATORS,
+    "revoke_ticket": _MODERATORS,
+    "transfer_ticket": _PARTICIPANTS,
     "accept_invitation": _PARTICIPANTS,
+    "decline_invitation": _PARTICIPANTS,
     "raise_hand": frozenset({"listener"}),
+    "step_up": _PARTICIPANTS,
+    "step_down": _PARTICIPANTS,
+    "mute_oneself": _PARTICIPANTS,
     "react": _PARTICIPANTS,
+    "publish_captions": frozenset({"captioner"}),
+    "read_links": _PARTICIPANTS,
+    "pin_link": _MODERATORS | {"speaker", "publisher"},
+    "unpin_own_link": _MODERATORS | {"speaker", "publisher"},
+    "unpin_link": _MODERATORS,
+    "order_links": _MODERATORS,
+    "remind": _PARTICIPANTS | {"browser"},
+    "file_report": _PARTICIPANTS | {"browser"},
+    "read_audit": frozenset({"host", "operator"}),
+    "operate_spaces": frozenset({"operator"}),
+    "ban": frozenset({"operator"}),
+    "read_reports": frozenset({"operator"}),
+    "export_person": frozenset({"operator"}),
+    "erase_person": frozenset({"operator"}),
+    "read_webhooks": frozenset({"operator"}),
+    "redeliver_webhook": frozenset({"operator"}),
 }
 
 OUTRANKS: Final[Mapping[Role, frozenset[Role]]] = {
@@ -90,6 +154,8 @@ _GRANT_FOR: Final[Mapping[Standing, str]] = {
     "browser": "roomList",
     "publisher": "canPublish",
     "subscriber": "canSubscribe",
+    "captioner": "palco.captions",
+    "operator": "palco.operator",
     "host": "roomAdmin",
     "cohost": "roomAdmin",
     "speaker": "canPublish",
@@ -117,6 +183,8 @@ def caller_at_large(token: Token) -> Caller:
         standings.add("creator")
     if grants.room_list:
         standings.add("browser")
+    if token.palco.operator:
+        standings.add("operator")
     return Caller(token.identity, frozenset(standings))
 
 
@@ -133,6 +201,8 @@ def caller_in(token: Token, space: str, *, host: str, live_role: Role | None) ->
         standings.add("host")
     elif grants.room_admin and is_inside:
         standings.add("cohost")
+    if token.palco.captions and is_inside:
+        standings.add("captioner")
     if grants.room_join and is_inside:
         standings.add(live_role or "listener")
         if grants.can_publish:
@@ -148,7 +218,8 @@ def require_key(token: Token, space: str) -> None:
     To be asked before `space` is looked up: whoever has no key does not learn which doors there are.
     """
     grants = token.grants
-    if grants.room != space and not grants.room_create and not grants.room_list:
+    is_general = grants.room_create or grants.room_list or token.palco.operator
+    if grants.room != space and not is_general:
         raise CommandError(
             "missing_permission",
             f"this token is not for space {space[:64]!r}; ask for one whose `room` it is",
@@ -173,6 +244,8 @@ def require(caller: Caller, action: Action) -> None:
         "or a role that a host can give",
         missing_permission=needed[0] if len(needed) == 1 else lacking,
         action=action,
+        rule=f"{action}: {', '.join(sorted(ALLOWED[action]))}",
+        remedy=f"a token with {lacking} for this space, or a role that a host can give",
     )
 
 
@@ -185,4 +258,6 @@ def require_upon(caller: Caller, action: Action, target: Role) -> None:
             f"a {caller.role} may not {action.replace('_', ' ')} a {target}; ask the host",
             action=action,
             target_role=target,
+            rule=f"a {caller.role} acts upon: {', '.join(sorted(OUTRANKS[caller.role])) or 'nobody'}",
+            remedy="ask the host to do it",
         )

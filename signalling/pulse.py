@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from signalling.effects import Announce
-from signalling.resources import Counts, Reactions, SpeakersChanged, Voice
+from signalling.events import Reactions, SpeakersChanged, Voice
+from signalling.resources import Counts
 
 COUNTS_EVERY_S: Final = 1.0
 REACTIONS_EVERY_S: Final = 1.0

@@ -11,8 +11,9 @@ import structlog
 from msgspec import Struct
 
 from sfu.contract.messages import CloseSession, IceRestarted, OpenSession, Refused, RestartIce, SessionOpened
-from signalling.app import Signalling, refused
+from signalling.app import Signalling
 from signalling.errors import Bug, CommandError, PeerError, Refusal
+from signalling.live import refused
 from signalling.negotiation import Agreement, Kind, build_answer, negotiate
 from signalling.participants import Authority, Joiner, Session
 from signalling.permissions import Action, Caller, permits, require
@@ -45,7 +46,8 @@ async def open_session(
 ) -> Opened:
     """Admits the holder of `token` and answers the offer in `body`. Raises Refusal."""
     try:
-        opened = await _open(app, space, token, caller=caller, kind=kind, body=body)
+        with app.tracing.span("join", kind=kind):
+            opened = await _open(app, space, token, caller=caller, kind=kind, body=body)
     except Refusal as refusal:
         app.metrics.join_failures.labels(kind, refusal.code).inc()
         log.info("join_refused", space=space.id, identity=token.identity, kind=kind, code=refusal.code)
@@ -70,13 +72,15 @@ async def _open(app: Signalling, space: Space, token: Token, *, caller: Caller, 
     if app.session_count >= limits.max_sessions:
         raise CommandError("overloaded", f"this server holds {limits.max_sessions} sessions at most")
     session = secrets.token_urlsafe(SESSION_ID_BYTES)
-    answer = await _ask_sfu(app, space, _joiner(token, caller, agreement), session=session, agreement=agreement)
+    joiner = _joiner(token, caller, agreement, host=space.record.host)
+    answer = await _ask_sfu(app, space, joiner, session=session, agreement=agreement)
     return Opened(session, build_answer(agreement, answer), etag_of(session, answer.ufrag, agreement.remote_ufrag))
 
 
 async def _ask_sfu(
     app: Signalling, space: Space, joiner: Joiner, *, session: str, agreement: Agreement
 ) -> SessionOpened:
+    await app.earlier_decisions(space)
     admission = space.on_join(joiner, session=session, now_s=app.clock())
     app.remember_session(session, space.id)
     answer = await app.link.tell(
@@ -93,6 +97,7 @@ async def _ask_sfu(
             is_on_stage=admission.is_on_stage,
             is_muted=admission.is_muted,
             owner=admission.owner,
+            trace=app.tracing.current(),
         )
     )
     if not isinstance(answer, SessionOpened):
@@ -103,14 +108,16 @@ async def _ask_sfu(
         if answer.code == "sfu_unavailable":
             app.link.tell(CloseSession(session))  # an answer that comes too late would leave it open
         raise refused(answer)
-    await app.carry_out(space, space.on_session_opened(session, ufrag=answer.ufrag, now_s=app.clock()))
+    opened = space.on_session_opened(session, ufrag=answer.ufrag, now_s=app.clock(), follows=joiner.follows)
+    await app.carry_out(space, opened)
+    app.learn_relations(space, joiner.identity)
     if space.session(session) is None:
         space.check_admission(joiner.identity, joiner.issued_at_s)
         raise CommandError("unknown_session", "the session was closed while it was being opened")
     return answer
 
 
-def _joiner(token: Token, caller: Caller, agreement: Agreement) -> Joiner:
+def _joiner(token: Token, caller: Caller, agreement: Agreement, *, host: str) -> Joiner:
     authority: Authority | None = None
     if "host" in caller.standings:
         authority = "host"
@@ -126,6 +133,10 @@ def _joiner(token: Token, caller: Caller, agreement: Agreement) -> Joiner:
         kind=agreement.kind,
         remote_ufrag=agreement.remote_ufrag,
         mid=agreement.bundle_mid,
+        key=token.key,
+        is_followed=host in token.palco.followed_by,
+        follows=frozenset(token.palco.follows) if authority == "host" else frozenset(),
+        blocks=frozenset(token.palco.blocks),
     )
 
 

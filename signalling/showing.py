@@ -9,8 +9,9 @@ from typing import Final
 import msgspec
 
 from signalling.effects import Announce
+from signalling.events import Left, Voice
 from signalling.pulse import Pulse
-from signalling.resources import SILENCE_DBOV, Counts, Left, ParticipantResource, Voice
+from signalling.resources import SILENCE_DBOV, Counts, ParticipantResource
 
 MAX_HANDS: Final = 100
 """Raised hands in a snapshot; a host works through them from the front."""

@@ -5,11 +5,16 @@ from typing import Any, NoReturn
 
 
 def loads(text: bytes | str) -> Any:
-    """The value of `text`. Raises ValueError: also for a member named twice, NaN, Infinity and bottomless nesting."""
+    """The value of `text`. Raises ValueError: also for a member named twice, NaN, Infinity and bottomless nesting.
+
+    Half a surrogate pair (`"\\ud800"`) is no text either: nobody could write it down again.
+    """
     try:
-        return json.loads(text, object_pairs_hook=_without_duplicates, parse_constant=_no_constant)
+        value = json.loads(text, object_pairs_hook=_without_duplicates, parse_constant=_no_constant)
+        json.dumps(value, ensure_ascii=False).encode()  # UnicodeEncodeError is a ValueError
     except RecursionError:
         raise ValueError("nested too deeply") from None
+    return value
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Access tokens: JWTs signed with HS256, in LiveKit's grant shape (RFC 7519, RFC 8725). Pure.
 
     iss  API key       which secret signed it      sub   identity     who speaks
-    exp  required      nbf, iat, jti  optional     name  for people   video  the grants
+    exp  required      nbf, iat, jti  optional     name  for people   video  the grants   palco  ours beyond them
 
 `RawToken` is what a stranger sent; only `verify` makes a `Token` of it, and everything else takes a `Token`. The
 algorithm is ours and never the token's (RFC 8725 §3.1); a JSON object that names a member twice is refused, because two
@@ -49,12 +49,35 @@ class Grants(Struct, frozen=True, rename="camel"):
     hidden: bool = False
 
 
+class _Video(Grants, frozen=True, rename="camel"):
+    """The claim as others write it."""
+
+    can_publish_sources: list[str] | None = None
+    """Where some are named and the microphone is not, `can_publish` is about other media than sound."""
+
+
+class PalcoGrants(Struct, frozen=True, rename="camel"):
+    """The `palco` claim: what LiveKit's grants have no word for."""
+
+    operator: bool = False
+    """May do what the operator of the server does: in all spaces, to everyone."""
+    captions: bool = False
+    """May publish captions of the space."""
+    follows: list[str] = []
+    """Identities whom the holder follows; of a host it says who may speak where `speak` is `followed`."""
+    followed_by: list[str] = []
+    """Identities that follow the holder."""
+    blocks: list[str] = []
+    """Identities whom the holder does not want to hear; they are warned, not kept apart."""
+
+
 class Token(Struct, frozen=True, kw_only=True):
     """A token whose signature and times were right when `verify` looked."""
 
     identity: str
     name: str
     grants: Grants
+    palco: PalcoGrants = field(default_factory=PalcoGrants)
     issued_at_s: float | None
     """`iat`, or `nbf` where there is no `iat` (LiveKit's SDKs set that one alone): what it cannot be older than."""
     expires_at_s: float
@@ -69,7 +92,8 @@ class _Claims(Struct, frozen=True, kw_only=True):
     iat: float | None = None
     jti: str | None = None
     name: str | None = None
-    video: Grants = field(default_factory=Grants)
+    video: _Video = field(default_factory=_Video)
+    palco: PalcoGrants = field(default_factory=PalcoGrants)
 
 
 class _Header(Struct, frozen=True):
@@ -95,7 +119,8 @@ def verify(raw: RawToken, *, keys: Mapping[str, str], now_s: float) -> Token:
     return Token(
         identity=claims.sub,
         name=claims.name or claims.sub,
-        grants=claims.video,
+        grants=_as_heard(claims.video),
+        palco=claims.palco,
         issued_at_s=issued_at_s,
         expires_at_s=claims.exp,
         key=claims.iss,
@@ -103,10 +128,18 @@ def verify(raw: RawToken, *, keys: Mapping[str, str], now_s: float) -> Token:
 
 
 def mint(
-    *, key: str, secret: str, identity: str, name: str, grants: Grants, now_s: float, lifetime_s: float
+    *,
+    key: str,
+    secret: str,
+    identity: str,
+    name: str,
+    grants: Grants,
+    now_s: float,
+    lifetime_s: float,
+    palco: PalcoGrants | None = None,
 ) -> RawToken:
     """A token that `verify` accepts from `now_s` on."""
-    claims = {
+    claims: dict[str, Any] = {
         "iss": key,
         "sub": identity,
         "name": name,
@@ -115,7 +148,16 @@ def mint(
         "exp": int(now_s + lifetime_s),
         "video": msgspec.to_builtins(grants),
     }
+    if palco is not None:
+        claims["palco"] = msgspec.to_builtins(palco)
     return RawToken(jwt.encode(claims, secret, algorithm=ALGORITHM))
+
+
+def _as_heard(video: _Video) -> Grants:
+    """With `can_publish` as it is for sound, the only medium here; as LiveKit reads it."""
+    may_speak = not video.can_publish_sources or "microphone" in video.can_publish_sources
+    granted = {name: getattr(video, name) for name in Grants.__struct_fields__}
+    return Grants(**{**granted, "can_publish": video.can_publish and may_speak})
 
 
 def _read_segments(raw: RawToken) -> dict[str, Any]:

@@ -8,6 +8,8 @@
     async with publish(place, ToneTrack(440)) as speaking: ...
     async with listen(place, slots=3) as listening: ...
 
+`signalling.client.calls` is the client of everything else: spaces, moderation, captions, links, events.
+
 Also the client of tests and benchmarks: media by aiortc, HTTP by httpx2. Nothing is imported here, so that commands
 which need no media start without it.
 """

@@ -10,6 +10,8 @@ REMEDIES = {
     "stage_full": "wait for a speaker to leave, or ask the host to move one to the audience",
     "removed": "a host removed you from this space; ask the host for a new token",
     "blocked": "a host has blocked you from this space",
+    "outranked": "act as the host: --as, or a token of the host's identity",
+    "no_hand": "`palco hands list` shows whose hands are up now",
     "draining": "this server is shutting down; try again, another one should answer",
 }
 """By the problem's `code`."""
@@ -17,7 +19,7 @@ REMEDIES = {
 REMEDIES_BY_STATUS = {
     401: "give a valid token (--token or PALCO_TOKEN); `palco token --help` says how to make one",
     403: "make a token with the missing grant: `palco token --help`",
-    404: "check the space's name and the address; spaces are created with POST /v1/spaces",
+    404: "check the space's name and the address; `palco spaces create` makes one",
     409: "the space's state does not allow it now; try again later",
     413: "this server accepts no request of that size",
     415: "the address may belong to some other server; Palco's endpoints are /whip/{space} and /whep/{space}",

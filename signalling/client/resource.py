@@ -117,7 +117,7 @@ class ResourceClient:
             try:
                 response = await self._http.request(method, url, content=content.encode(), headers=headers)
             except (httpx2.TransportError, httpx2.InvalidURL) as error:
-                raise _unreachable(url, error) from error
+                raise unreachable(url, error) from error
             if response.status_code in {307, 308} and "location" in response.headers:
                 url = urljoin(url, response.headers["location"])
                 continue
@@ -128,7 +128,8 @@ class ResourceClient:
         raise RefusedError(status=508, code="redirected_in_a_circle", detail=f"{url} redirects again and again")
 
 
-def _unreachable(url: str, error: Exception) -> RefusedError:
+def unreachable(url: str, error: Exception) -> RefusedError:
+    """What a failure below HTTP means."""
     if isinstance(error, httpx2.TimeoutException):
         detail = f"{url} did not answer within {TIMEOUT_S:.0f} s; check the address and the firewall"
     elif isinstance(error, httpx2.ConnectError):

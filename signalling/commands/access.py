@@ -12,8 +12,9 @@ import msgspec
 from msgspec import Struct
 
 from sfu.contract.config import load_config
+from signalling.addresses import server_url
 from signalling.client.resource import Place
-from signalling.commands.development import Note, find_note, server_url
+from signalling.commands.development import Note, find_note
 from signalling.commands.failure import CommandFailedError
 from signalling.tokens import Grants, mint
 

@@ -173,7 +173,7 @@ async def _open_demo_space(http: httpx2.AsyncClient, config: Config, url: str) -
     with suppress(httpx2.TransportError):
         await http.post(
             f"{url}/v1/spaces",
-            json={"id": SPACE, "title": "Demo", "audience": "forward"},
+            json={"id": SPACE, "title": "Demo", "audience": "mix"},
             headers={"Authorization": f"Bearer {token}"},
         )
 

@@ -24,7 +24,7 @@ export { Api, PalcoError } from "./sdk/api.js";
 export { backoff_ms } from "./sdk/backoff.js";
 export { EventFeed } from "./sdk/feed.js";
 export { Playback } from "./sdk/playback.js";
-export { apply, emptyRoster, mayModerate, onStage, raisedHands } from "./sdk/roster.js";
+export { apply, emptyRoster, mayModerate, mayStepUp, onStage, raisedHands } from "./sdk/roster.js";
 export { Session, isSupported } from "./sdk/session.js";
 export { SpaceClient } from "./sdk/space.js";
 export { summarise } from "./sdk/statistics.js";

@@ -10,13 +10,13 @@ from signalling.errors import CODES, RETRY_AFTER_S, Refusal
 
 PROBLEM: Final = "application/problem+json"
 
-METHODS: Final = "OPTIONS, HEAD, GET, POST, PATCH, DELETE"
+METHODS: Final = "OPTIONS, HEAD, GET, POST, PUT, PATCH, DELETE"
 PREFLIGHT: Final[Mapping[str, str]] = {
     "Access-Control-Allow-Methods": METHODS,
-    "Access-Control-Allow-Headers": "Authorization, Content-Type, If-Match",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type, If-Match, Idempotency-Key",
     "Access-Control-Max-Age": "86400",
 }
-EXPOSED: Final = "Location, ETag, Link, Retry-After, Accept-Post"
+EXPOSED: Final = "Location, ETag, Link, Retry-After, Accept-Post, Idempotency-Replayed"
 """Without these a browser's script cannot see where its session is (RFC 9725 §4.2)."""
 
 _encoder = msgspec.json.Encoder()
@@ -39,6 +39,8 @@ def problem(refusal: Refusal) -> Response:
         "status": code.status,
         "detail": refusal.detail,
         "code": refusal.code,
+        **({"rule": code.rule} if code.rule else {}),
+        **({"remedy": code.remedy} if code.remedy else {}),
         **refusal.facts,
     }
     headers: dict[str, str] = {"Cache-Control": "no-store"}

@@ -26,7 +26,7 @@ async def read_body(request: Request, content_type: str, *, max_bytes: int) -> b
         raise PeerError(
             "unsupported_media_type", f"send Content-Type: {content_type}", sent=sent[:80], expected=content_type
         )
-    return await _read(request, max_bytes)
+    return await read_bounded(request, max_bytes)
 
 
 async def read_json(request: Request, kind: type[T], *, max_bytes: int) -> T:
@@ -40,6 +40,17 @@ async def read_json(request: Request, kind: type[T], *, max_bytes: int) -> T:
         raise PeerError("bad_request", f"the body is not JSON: {error}") from None
 
 
+def read_query(request: Request, kind: type[T]) -> T:
+    """The query string as `kind`, whose fields are text, numbers and booleans. Raises PeerError `bad_request`."""
+    pairs = request.query_params.multi_items()
+    if len({name for name, _ in pairs}) != len(pairs):
+        raise PeerError("bad_request", "the query names a parameter twice")
+    try:
+        return msgspec.convert(dict(pairs), kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise PeerError("bad_request", f"the query does not fit: {error}") from None
+
+
 def _convert(value: object, kind: type[T]) -> T:
     try:
         return msgspec.convert(value, kind)
@@ -47,7 +58,8 @@ def _convert(value: object, kind: type[T]) -> T:
         raise PeerError("bad_request", f"the body does not fit: {error}") from None
 
 
-async def _read(request: Request, max_bytes: int) -> bytes:
+async def read_bounded(request: Request, max_bytes: int) -> bytes:
+    """The body, whatever it is. Raises PeerError `too_large`, `request_timeout`."""
     announced = request.headers.get("content-length", "0")
     if announced.isdecimal() and int(announced[:12]) > max_bytes:
         raise _too_large(max_bytes)

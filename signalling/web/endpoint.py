@@ -5,7 +5,7 @@ source of the OpenAPI description (`signalling.web.openapi`), so that what is de
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import structlog
 from msgspec import Struct
@@ -19,6 +19,7 @@ from signalling.permissions import Caller, require_key
 from signalling.spaces import Space
 from signalling.tokens import RawToken, Token, verify
 from signalling.web.answers import PREFLIGHT, cors, empty, problem
+from signalling.web.once import answer_once
 from signalling.web.rates import Rates, address_key
 
 log = structlog.get_logger("signalling.web")
@@ -62,6 +63,16 @@ class Answer(Struct, frozen=True):
     schema: Any = None
     media_type: str | None = None
     headers: Sequence[str] = ()
+    example: Any = None
+
+
+class Parameter(Struct, frozen=True):
+    """One in the query or a header; those of the path are found in it."""
+
+    name: str
+    place: Literal["query", "header"]
+    description: str
+    schema: Mapping[str, Any]
 
 
 class Operation(Struct, frozen=True, kw_only=True):
@@ -71,6 +82,7 @@ class Operation(Struct, frozen=True, kw_only=True):
     summary: str
     tag: str
     answers: Sequence[Answer]
+    parameters: Sequence[Parameter] = ()
     codes: Sequence[str] = ()
     """Of refusals beyond those that every operation knows."""
     body: Any = None
@@ -78,6 +90,8 @@ class Operation(Struct, frozen=True, kw_only=True):
     is_body_required: bool = False
     example: Any = None
     is_public: bool = False
+    is_creating: bool = False
+    """Takes an idempotency key (`signalling.web.once`)."""
     route: str | None = None
     """The template as the router has it, where it differs from `path`."""
 
@@ -86,7 +100,7 @@ class Gate:
     """Rates and tokens: who is at the door."""
 
     def __init__(self, app: Signalling) -> None:
-        limits = app.config.limits
+        limits = self._limits = app.config.limits
         self._app = app
         self._known = Rates(per_second=limits.requests_per_second, burst=limits.request_burst)
         self._strangers = Rates(per_second=limits.requests_per_second, burst=limits.request_burst)
@@ -94,6 +108,7 @@ class Gate:
     def admit(self, connection: HTTPConnection, raw: RawToken | None) -> Token:
         """The verified token. Raises PeerError `unauthenticated`, `bad_token`, `too_many_requests`."""
         now_s = self._app.clock()
+        self._follow_limits()
         if raw is None:
             self.admit_stranger(connection)
             raise PeerError("unauthenticated", "send Authorization: Bearer with a token for this space")
@@ -103,7 +118,16 @@ class Gate:
             self.admit_stranger(connection)
             raise
         _check(self._known.wait_s(f"{token.key}/{token.identity}", now_s))
+        self._app.bans.check(token.identity)
         return token
+
+    def _follow_limits(self) -> None:
+        """They may have been reloaded."""
+        limits = self._app.config.limits
+        if limits is not self._limits:
+            self._limits = limits
+            for rates in (self._known, self._strangers):
+                rates.change(per_second=limits.requests_per_second, burst=limits.request_burst)
 
     def admit_stranger(self, connection: HTTPConnection) -> None:
         """Raises PeerError `too_many_requests`."""
@@ -169,7 +193,11 @@ class Endpoint:
         if operation.is_public:
             return await operation.handler(Call(request, self._app, None))
         token = self._gate.admit(request, bearer_of(request))
-        return await operation.handler(Call(request, self._app, token))
+        if not operation.is_creating:
+            return await operation.handler(Call(request, self._app, token))
+        return await answer_once(
+            self._app, token, request, lambda again: operation.handler(Call(again, self._app, token))
+        )
 
     def _allowed(self) -> str:
         methods = {*self._operations, "OPTIONS"}

@@ -1,33 +1,38 @@
 """Event streams: server-sent events and WebSocket, the same envelopes over both.
 
 A browser cannot set headers on a WebSocket, so the token may come as a subprotocol (`palco.token.<jwt>`) beside
-`palco.v1`, never in the URL, where logs would keep it. A stream ends when its token expires.
+`palco.v1`, never in the URL, where logs would keep it. A stream ends when its token expires. One that broke off goes on
+after a cursor (`signalling.ring`), which is no secret: Last-Event-ID, or `after` in the URL.
 """
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
-from starlette.responses import Response, StreamingResponse
-from starlette.types import Message, Receive, Scope, Send
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from msgspec import Struct
+from starlette.requests import HTTPConnection
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket
 
 from signalling.app import Signalling
 from signalling.errors import CommandError, PeerError, Refusal
-from signalling.feeds import Frame, Watcher
-from signalling.permissions import require, require_key
+from signalling.events import SnapshotEvent
+from signalling.feeds import Feed, Watcher, Wire
+from signalling.permissions import Caller, require, require_key
+from signalling.ring import Cursor, parse_cursor
 from signalling.spaces import Space
 from signalling.tokens import RawToken, Token
 from signalling.web.answers import empty, problem
-from signalling.web.endpoint import Answer, Call, Gate, Operation, bearer_of
+from signalling.web.endpoint import Answer, Call, Gate, Operation, Parameter, bearer_of
+from signalling.web.wires import EventStreamWire, SocketWire
 
 PROTOCOL: Final = "palco.v1"
 TOKEN_PROTOCOL: Final = "palco.token."  # noqa: S105 - where the token is, not what
 
-HEARTBEAT_S: Final = 15.0
-SEND_WITHIN_S: Final = 20.0
-"""A reader whose buffers have been full for this long is gone, or might as well be."""
+CLOSE_WITHIN_S: Final = 20.0
+"""For the last words to a reader whose buffers may be full."""
 
 MAX_STREAMS_PER_IDENTITY: Final = 16
 
@@ -37,10 +42,53 @@ TOKEN_EXPIRED: Final = 4401
 ONLY_TELLS: Final = 1008
 GOING_AWAY: Final = 1001
 
+CODES: Final = (
+    "bad_request",
+    "missing_permission",
+    "removed",
+    "blocked",
+    "unknown_space",
+    "space_ended",
+    "too_many_subscriptions",
+)
 
-@contextlib.contextmanager
-def watching(app: Signalling, space: Space, token: Token, *, transport: str) -> Iterator[Watcher]:
-    """A stream of `space` for the holder of `token`. Raises CommandError."""
+
+class Seat(Struct, frozen=True):
+    """A place among the watchers of a space, held before the stream begins."""
+
+    app: Signalling
+    space: Space
+    feed: Feed
+    token: Token
+    caller: Caller
+    after: Cursor | None
+
+    @contextlib.contextmanager
+    def watch(self, wire: Wire, *, transport: str) -> Iterator[Watcher]:
+        """The stream over `wire`, from now until the block ends; over by itself with its token. Raises Refusal."""
+        self.app.caller(self.token, self.space)  # may have been removed while the stream was being opened
+        gauge = self.app.metrics.watchers.labels(transport)
+        gauge.inc()
+        watcher = self.feed.watch(self.token.identity, wire, self._snapshot, after=self.after)
+        left_s = max(0.0, self.token.expires_at_s - self.app.clock())
+        expiry = asyncio.get_running_loop().call_later(left_s, watcher.end)
+        try:
+            yield watcher
+        finally:
+            expiry.cancel()
+            gauge.dec()
+            self.feed.unwatch(watcher)
+
+    @property
+    def is_expired(self) -> bool:
+        return self.token.expires_at_s <= self.app.clock()
+
+    def _snapshot(self) -> SnapshotEvent:
+        return self.app.snapshot(self.space, self.token.identity, self.caller.role, blocks=self.token.palco.blocks)
+
+
+def _take_seat(app: Signalling, space: Space, token: Token, connection: HTTPConnection) -> Seat:
+    """Raises Refusal."""
     caller = app.caller(token, space)
     require(caller, "watch_events")
     feed = app.feed(space)
@@ -50,67 +98,51 @@ def watching(app: Signalling, space: Space, token: Token, *, transport: str) -> 
             f"{token.identity!r} has {MAX_STREAMS_PER_IDENTITY} event streams of this space; close one first",
             limit=MAX_STREAMS_PER_IDENTITY,
         )
-    watcher = feed.watch(token.identity, lambda: space.snapshot_for(token.identity, caller.role), app.clock)
-    gauge = app.metrics.watchers.labels(transport)
-    gauge.inc()
-    try:
-        yield watcher
-    finally:
-        gauge.dec()
-        feed.unwatch(watcher)
-
-
-async def _frames(app: Signalling, token: Token, watcher: Watcher) -> AsyncIterator[list[Frame]]:
-    """Batches to send, an empty one when there has been nothing for a while; ends with the stream or the token."""
-    while True:
-        left_s = token.expires_at_s - app.clock()
-        if left_s <= 0:
-            return
-        try:
-            async with asyncio.timeout(min(HEARTBEAT_S, left_s)):
-                frames = await watcher.frames()
-        except TimeoutError:
-            frames = []
-        if frames is None:
-            return
-        yield frames
+    cursor = connection.query_params.get("after") or connection.headers.get("last-event-id")
+    return Seat(app, space, feed, token, caller, parse_cursor(cursor) if cursor else None)
 
 
 # Server-sent events
 
 
 async def _sse(call: Call) -> Response:
-    space = await call.space()
-    require(call.caller(space), "watch_events")
+    seat = _take_seat(call.app, await call.space(), call.token, call.request)
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     if call.request.method == "HEAD":
         return empty(200, {"Content-Type": EVENT_STREAM})
-    stack = contextlib.ExitStack()
-    watcher = stack.enter_context(watching(call.app, space, call.token, transport="sse"))
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    body = _sse_body(call.app, call.token, watcher)
-    return _EventStream(body, stack, headers)
+    return _EventStream(seat, headers)
 
 
-async def _sse_body(app: Signalling, token: Token, watcher: Watcher) -> AsyncIterator[bytes]:
-    yield b"retry: 2000\n\n"
-    async for frames in _frames(app, token, watcher):
-        yield b"".join(frame.sse for frame in frames) or b": still here\n\n"
+class _EventStream(Response):
+    """Sends the header, and leaves the body to the feed."""
 
-
-class _EventStream(StreamingResponse):
-    """Leaves the feed when it ends, however it ends, or when it never begins."""
-
-    def __init__(self, body: AsyncIterator[bytes], stack: contextlib.ExitStack, headers: dict[str, str]) -> None:
-        super().__init__(body, headers=headers, media_type=EVENT_STREAM)
-        self._stack = stack
+    def __init__(self, seat: Seat, headers: dict[str, str]) -> None:
+        self.status_code = 200
+        self.media_type = EVENT_STREAM
+        self.background = None
+        self.body = b""
+        self.init_headers(headers)
+        del self.headers["content-length"]
+        self._seat = seat
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_in_time(message: Message) -> None:
-            async with asyncio.timeout(SEND_WITHIN_S):
-                await send(message)
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        await send({"type": "http.response.body", "body": b"retry: 2000\n\n", "more_body": True})
+        with contextlib.suppress(Refusal), self._seat.watch(EventStreamWire(scope), transport="sse") as watcher:
+            leaving = asyncio.create_task(_until_left(receive, watcher))
+            try:
+                await watcher.over
+            finally:
+                leaving.cancel()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_WITHIN_S):
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-        with self._stack, contextlib.suppress(TimeoutError):
-            await super().__call__(scope, receive, send_in_time)
+
+async def _until_left(receive: Receive, watcher: Watcher) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    watcher.end()
 
 
 def operations(_: Signalling) -> Sequence[Operation]:
@@ -121,15 +153,29 @@ def operations(_: Signalling) -> Sequence[Operation]:
             handler=_sse,
             summary="Events of the space as server-sent events; also at `ws` as a WebSocket.",
             tag="events",
-            answers=[Answer(200, "Envelopes, the first of type `snapshot`.", str, EVENT_STREAM)],
-            codes=(
-                "missing_permission",
-                "removed",
-                "blocked",
-                "unknown_space",
-                "space_ended",
-                "too_many_subscriptions",
-            ),
+            parameters=[
+                Parameter(
+                    "after",
+                    "query",
+                    "The `id` of the last event that was read: the stream goes on after it.",
+                    {"type": "string", "pattern": "^[0-9a-z]{1,16}-(0|[1-9][0-9]{0,15})$"},
+                ),
+                Parameter(
+                    "Last-Event-ID",
+                    "header",
+                    "As `after`, as browsers send it.",
+                    {"type": "string", "pattern": "^[0-9a-z]{1,16}-(0|[1-9][0-9]{0,15})$"},
+                ),
+            ],
+            answers=[
+                Answer(
+                    200,
+                    "Envelopes, the first of type `snapshot` or `resumed`; /schema/asyncapi.json has them all.",
+                    str,
+                    EVENT_STREAM,
+                )
+            ],
+            codes=CODES,
         )
     ]
 
@@ -151,12 +197,12 @@ class EventSocket:
             token = self._gate.admit(socket, _token_of(socket))
             name = str(socket.path_params["space"])
             require_key(token, name)
-            space = await self._app.space(name)
-            with watching(self._app, space, token, transport="websocket") as watcher:
-                await socket.accept(subprotocol=PROTOCOL if PROTOCOL in socket.scope["subprotocols"] else None)
-                await self._talk(socket, token, watcher)
+            seat = _take_seat(self._app, await self._app.space(name), token, socket)
         except Refusal as refusal:
             await socket.send_denial_response(problem(refusal))
+            return
+        await socket.accept(subprotocol=PROTOCOL if PROTOCOL in socket.scope["subprotocols"] else None)
+        await _talk(socket, seat)
 
     def _check_origin(self, socket: WebSocket) -> None:
         """Browsers send Origin, and it cannot be forged there; who sends none is no browser (threat T28)."""
@@ -169,22 +215,21 @@ class EventSocket:
             return
         raise CommandError("wrong_origin", "pages of this origin may not open a WebSocket here (cors.origins)")
 
-    async def _talk(self, socket: WebSocket, token: Token, watcher: Watcher) -> None:
+
+async def _talk(socket: WebSocket, seat: Seat) -> None:
+    listening: asyncio.Task[bool] | None = None
+    with contextlib.suppress(Refusal), seat.watch(SocketWire(socket.scope), transport="websocket") as watcher:
         listening = asyncio.create_task(_listen(socket, watcher))
         try:
-            async for frames in _frames(self._app, token, watcher):
-                for frame in frames:
-                    async with asyncio.timeout(SEND_WITHIN_S):
-                        await socket.send({"type": "websocket.send", "text": frame.json.decode()})
-            if not listening.done():
-                is_expired = token.expires_at_s <= self._app.clock()
-                await socket.close(TOKEN_EXPIRED if is_expired else GOING_AWAY)
-            elif listening.result():
-                await socket.close(ONLY_TELLS, "this socket only tells; use the HTTP API to act")
-        except (TimeoutError, WebSocketDisconnect):
-            pass  # gone, or as good as gone; the connection is dropped with the task
+            await watcher.over
         finally:
             listening.cancel()
+    with contextlib.suppress(TimeoutError, RuntimeError):  # gone, or as good as gone: the connection ends with the task
+        async with asyncio.timeout(CLOSE_WITHIN_S):
+            if listening is None or not listening.done() or listening.cancelled():
+                await socket.close(TOKEN_EXPIRED if seat.is_expired else GOING_AWAY)
+            elif listening.result():
+                await socket.close(ONLY_TELLS, "this socket only tells; use the HTTP API to act")
 
 
 async def _listen(socket: WebSocket, watcher: Watcher) -> bool:

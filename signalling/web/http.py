@@ -1,16 +1,23 @@
-"""uvicorn's HTTP protocol with bounds on what comes before a request is complete (threats T29, T31).
+"""uvicorn's protocols, with bounds on what comes before a request is complete (threats T29, T31).
 
 Its parser keeps whatever header it is sent, for as long as it is sent. Here a header has a size, a count and a time.
+Both protocols also hand their transport to the application (`TRANSPORT`), since event streams write the same bytes to
+thousands of connections (`signalling.web.wires`).
 """
 
 import asyncio
 from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.http11 import Request
 
 MAX_HEADER_BYTES: Final = 16_384
 MAX_HEADERS: Final = 100
 HEADER_WITHIN_S: Final = 10.0
+
+TRANSPORT: Final = "palco.transport"
+"""Among the extensions of the ASGI scope: the connection's asyncio transport."""
 
 _PROBLEM: Final = (
     b'{"type":"urn:palco:problem:too_many_headers","title":"The header is too large","status":431,'
@@ -52,6 +59,7 @@ class BoundedHttp(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         self._is_in_header = True
         super().on_message_begin()
+        self.scope["extensions"] = {TRANSPORT: {"transport": self.transport}}
 
     def on_header(self, name: bytes, value: bytes) -> None:
         super().on_header(name, value)
@@ -88,3 +96,12 @@ class BoundedHttp(HttpToolsProtocol):
         if not self.transport.is_closing():
             self.transport.write(_TOO_MANY)
             self.transport.close()
+
+
+class TellingSocket(WebSocketsSansIOProtocol):
+    """uvicorn's WebSocket, whose application may write frames by itself."""
+
+    def handle_connect(self, event: Request) -> None:
+        super().handle_connect(event)
+        if not self.close_sent:  # else it was no handshake, and there is no scope
+            self.scope["extensions"][TRANSPORT] = {"transport": self.transport}

@@ -10,18 +10,27 @@ from signalling.errors import CODES, RETRY_AFTER_S
 from signalling.resources import SPACE_ID_PATTERN, Problem
 from signalling.web.answers import PROBLEM
 from signalling.web.endpoint import Answer, Operation
+from signalling.web.examples import EXAMPLES
+from signalling.web.queries import IDEMPOTENCY_KEY
 
 _REF: Final = "#/components/schemas/{name}"
 _COMMON: Final = ("too_many_requests", "internal")
-_TOKEN: Final = ("unauthenticated", "bad_token")
+_TOKEN: Final = ("unauthenticated", "bad_token", "banned")
+_KEY: Final = ("idempotency_key_reused", "idempotency_key_in_flight", "too_many_idempotency_keys")
+_BODY: Final = ("bad_request", "request_timeout", "too_large", "unsupported_media_type")
 _HEADER_SCHEMAS: Final = {
     "Location": "Where it is, relative to this server.",
+    "Link": 'One for each STUN or TURN server that the client may use, `rel="ice-server"` (RFC 9725 §4.6).',
     "ETag": "A strong entity tag (RFC 9110 §8.8.3).",
 }
 _PATH_SCHEMAS: Final[dict[str, dict[str, Any]]] = {
     "space": {"type": "string", "pattern": SPACE_ID_PATTERN},
-    "identity": {"type": "string", "minLength": 1, "maxLength": 128},
+    "identity": {"type": "string", "minLength": 1, "maxLength": 128, "pattern": r"^[^\u0000-\u001f\u007f-\u009f]+$"},
     "session": {"type": "string", "pattern": "^[A-Za-z0-9_-]{32}$"},
+    "ticket": {"type": "string", "pattern": "^[0-9a-f]{24}$"},
+    "link": {"type": "string", "pattern": "^[0-9a-f]{12}$"},
+    "report": {"type": "string", "pattern": "^[0-9a-f]{24}$"},
+    "delivery": {"type": "string", "pattern": "^[0-9]{1,18}$"},
 }
 
 
@@ -29,6 +38,7 @@ def describe(operations: Sequence[Operation], *, version: str) -> dict[str, Any]
     """The whole document, ready for JSON."""
     types = list(_types_of(operations))
     schemas, components = msgspec.json.schema_components(types, ref_template=_REF)
+    components["Problem"]["properties"]["code"]["enum"] = list(CODES)
     schema_of = dict(zip(types, schemas, strict=True))
     paths: dict[str, dict[str, Any]] = {}
     for operation in operations:
@@ -79,19 +89,33 @@ def _operation(operation: Operation, schema_of: dict[Any, Any]) -> dict[str, Any
     }
     if operation.is_public:
         described["security"] = []
-    if names := re.findall(r"{(\w+)}", operation.path):
-        described["parameters"] = [
-            {"name": name, "in": "path", "required": True, "schema": _PATH_SCHEMAS[name]} for name in names
-        ]
+    if parameters := [*_path_parameters(operation), *_other_parameters(operation)]:
+        described["parameters"] = parameters
     if operation.body is not None:
         content: dict[str, Any] = {"schema": schema_of.get(operation.body, {"type": "string"})}
-        if operation.example is not None:
-            content["example"] = operation.example
+        example = EXAMPLES.get(operation.body) if operation.example is None else operation.example
+        if example is not None:
+            content["example"] = example
         described["requestBody"] = {
             "required": operation.is_body_required,
             "content": {operation.body_media_type: content},
         }
     return described
+
+
+def _path_parameters(operation: Operation) -> Iterable[dict[str, Any]]:
+    for name in re.findall(r"{(\w+)}", operation.path):
+        yield {"name": name, "in": "path", "required": True, "schema": _PATH_SCHEMAS[name]}
+
+
+def _other_parameters(operation: Operation) -> Iterable[dict[str, Any]]:
+    for parameter in [*operation.parameters, *([IDEMPOTENCY_KEY] if operation.is_creating else [])]:
+        yield {
+            "name": parameter.name,
+            "in": parameter.place,
+            "description": parameter.description,
+            "schema": dict(parameter.schema),
+        }
 
 
 def _operation_id(operation: Operation) -> str:
@@ -101,7 +125,7 @@ def _operation_id(operation: Operation) -> str:
 
 def _responses(operation: Operation, schema_of: dict[Any, Any]) -> dict[str, Any]:
     responses = {str(answer.status): _answer(answer, schema_of) for answer in operation.answers}
-    codes = {*operation.codes, *_COMMON, *(() if operation.is_public else _TOKEN)}
+    codes = codes_of(operation)
     by_status: dict[int, list[str]] = {}
     for code in CODES:
         if code in codes:
@@ -111,14 +135,27 @@ def _responses(operation: Operation, schema_of: dict[Any, Any]) -> dict[str, Any
     return responses
 
 
+def codes_of(operation: Operation) -> set[str]:
+    """Every code that the operation may answer with."""
+    by_token = () if operation.is_public else _TOKEN
+    by_body = () if operation.body is None else _BODY
+    by_key = _KEY if operation.is_creating else ()
+    by_path = ("not_found",) if "{" in operation.path else ()  # what cannot be a name leads nowhere
+    return {*operation.codes, *_COMMON, *by_token, *by_body, *by_key, *by_path}
+
+
 def _answer(answer: Answer, schema_of: dict[Any, Any]) -> dict[str, Any]:
     described: dict[str, Any] = {"description": answer.description}
     if answer.schema is not None:
         media_type = answer.media_type or "application/json"
-        described["content"] = {media_type: {"schema": schema_of.get(answer.schema, {"type": "string"})}}
+        content: dict[str, Any] = {"schema": schema_of.get(answer.schema, {"type": "string"})}
+        example = EXAMPLES.get(answer.schema) if answer.example is None else answer.example
+        if example is not None:
+            content["example"] = example
+        described["content"] = {media_type: content}
     if answer.headers:
         described["headers"] = {
-            name: {"required": True, "description": _HEADER_SCHEMAS[name], "schema": {"type": "string"}}
+            name: {"required": name != "Link", "description": _HEADER_SCHEMAS[name], "schema": {"type": "string"}}
             for name in answer.headers
         }
     return described
@@ -139,8 +176,12 @@ def _problems(codes: Sequence[str], schema_of: dict[Any, Any]) -> dict[str, Any]
     }
     described: dict[str, Any] = {
         "description": "; ".join(f"`{code}`: {CODES[code].title}" for code in codes) + ".",
-        "content": {PROBLEM: {"schema": schema_of[Problem], "examples": examples}},
+        "content": {PROBLEM: {"schema": _problem_schema(codes, schema_of), "examples": examples}},
     }
     if any(code in RETRY_AFTER_S for code in codes):
         described["headers"] = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}}
     return described
+
+
+def _problem_schema(codes: Sequence[str], schema_of: dict[Any, Any]) -> dict[str, Any]:
+    return {"allOf": [schema_of[Problem], {"properties": {"code": {"enum": list(codes)}}}]}

@@ -12,10 +12,11 @@ from starlette.responses import Response
 from signalling import sessions
 from signalling.app import Signalling
 from signalling.errors import CommandError
+from signalling.ice_servers import ice_servers
 from signalling.negotiation import Kind
 from signalling.participants import Session
 from signalling.permissions import Caller
-from signalling.resources import CreateSpace
+from signalling.resources import CreateSpace, is_space_id
 from signalling.sdpfrag import MAX_BYTES as MAX_FRAGMENT_BYTES
 from signalling.spaces import Space
 from signalling.web.answers import empty
@@ -41,16 +42,20 @@ _OFFER_CODES: Final = (
     "removed",
     "blocked",
     "not_on_stage",
+    "ticket_needed",
     "unknown_space",
+    "not_started",
+    "duplicate_identity",
     "stage_full",
     "space_full",
     "too_many_sessions",
     "space_ended",
+    "space_cancelled",
     "draining",
     "overloaded",
     "sfu_unavailable",
 )
-_LOOK_CODES: Final = ("missing_permission", "removed", "blocked", "unknown_space", "space_ended")
+_LOOK_CODES: Final = ("missing_permission", "removed", "blocked", "unknown_space", "space_ended", "space_cancelled")
 _SESSION_CODES: Final = (*_LOOK_CODES, "unknown_session")
 _PATCH_CODES: Final = (
     *_SESSION_CODES,
@@ -73,7 +78,10 @@ async def _post(call: Call, kind: Kind) -> Response:
         "ETag": opened.etag,
         "Cache-Control": "no-store",
     }
-    return Response(opened.answer, 201, headers, media_type=SDP)
+    response = Response(opened.answer, 201, headers, media_type=SDP)
+    for server in ice_servers(call.app.config.rtc, session=opened.session, now_s=call.app.clock()):
+        response.headers.append("Link", server.link)
+    return response
 
 
 async def _space_to_join(call: Call) -> Space:
@@ -81,9 +89,10 @@ async def _space_to_join(call: Call) -> Space:
     name = call.path("space")
     grants = call.token.grants
     may_open = grants.room == name and (grants.room_create or (grants.room_join and grants.can_publish))
-    if call.app.config.spaces.auto_create and may_open and not call.app.has_space(name):
+    if call.app.config.spaces.auto_create and may_open and is_space_id(name) and not call.app.has_space(name):
         host = call.token.identity if grants.room_create or grants.room_admin else ""
-        await call.app.create_space_once(name, host, CreateSpace(title=name))
+        host_name = call.token.name if host else ""
+        await call.app.create_space_once(name, host, CreateSpace(title=name), host_name=host_name)
     return await call.space()
 
 
@@ -179,7 +188,7 @@ def _post_operation(kind: Kind) -> Operation:
         body=str,
         body_media_type=SDP,
         is_body_required=True,
-        answers=[Answer(201, "The SDP answer.", str, SDP, headers=("Location", "ETag"))],
+        answers=[Answer(201, "The SDP answer.", str, SDP, headers=("Location", "ETag", "Link"))],
         codes=_OFFER_CODES,
     )
 

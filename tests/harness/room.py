@@ -164,6 +164,11 @@ class Room:
             headers["If-Match"] = etag
         return await self.call("PATCH", guest.location, guest.token, content=fragment, headers=headers)
 
+    async def switch_on(self, guest: Guest) -> None:
+        """Whoever comes on stage from the audience is silent until they do."""
+        response = await self.call("DELETE", f"/v1/spaces/{self.space}/self-mute", guest.token)
+        assert response.status_code == 200, response.text
+
     # Moderating
 
     async def moderate(

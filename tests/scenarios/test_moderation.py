@@ -111,6 +111,8 @@ async def test_a_promoted_listener_is_heard_without_a_new_session(room: Room) ->
     await meet(ben.peer, ana.peer, cem.peer)
     await silent_after(ana, [cem], witness=ben, since=0)
     await room.must("promote", "ana")
+    await silent_after(ana, [cem], witness=ben, since=0)
+    await room.switch_on(ana)
     said = ana.peer.say()
     await cem.peer.hears(said)
     await room.must("demote", "ana")

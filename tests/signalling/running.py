@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import json
+import re
 import secrets
 import socket
 import tempfile
@@ -17,8 +19,11 @@ from sfu.contract.config import Config, Control
 from sfu.contract.config import Metrics as MetricsSettings
 from signalling import server
 from signalling.metrics import Metrics
-from signalling.store import MemoryStore, Store
-from signalling.tokens import Grants, mint
+from signalling.store import Store
+from signalling.tokens import Grants, PalcoGrants, mint
+from signalling.web.endpoint import Operation
+from signalling.web.openapi import codes_of
+from signalling.web.routes import operations_of
 from tests.signalling.scripted_sfu import ScriptedSfu
 
 KEY = "test-key"
@@ -30,7 +35,9 @@ FRAGMENT = {"Content-Type": "application/trickle-ice-sdpfrag"}
 READY_WITHIN_S = 30.0
 
 
-def token(identity: str, space: str = "hall", *, age_s: float = 0.0, **grants: Any) -> str:
+def token(
+    identity: str, space: str = "hall", *, age_s: float = 0.0, palco: PalcoGrants | None = None, **grants: Any
+) -> str:
     """As an application would mint it; `can_publish=True` and the like are grants."""
     given = {"room": space, "room_join": True, **grants}
     return mint(
@@ -41,6 +48,7 @@ def token(identity: str, space: str = "hall", *, age_s: float = 0.0, **grants: A
         grants=Grants(**given),
         now_s=time.time() - age_s,
         lifetime_s=600.0,
+        palco=palco,
     )
 
 
@@ -55,17 +63,25 @@ class Server:
         self.config = config
         self.sfu = sfu
         self.store = store
+        self.ahead_s = 0.0
+        """How far the server's clock is moved; what waits for a time looks at it anew after a restart."""
         self.url = f"http://127.0.0.1:{config.port}"
         self.http = httpx2.AsyncClient(base_url=self.url, trust_env=False)
 
     async def start(self) -> None:
-        self._server = server.Server(self.config, self.store)
+        self._server = server.Server(self.config, self.store, clock=lambda: time.time() + self.ahead_s)
+        self._operations = operations_of(self._server.app)
         self._task = asyncio.create_task(self._server.run_until_stopped())
         await self.eventually("/readyz", 200)
 
     @property
     def metrics(self) -> Metrics:
         return self._server.app.metrics
+
+    @property
+    def operations(self) -> list[Operation]:
+        """Everything that can be called."""
+        return self._operations
 
     async def stop(self) -> None:
         """As SIGTERM would; the sfu stays."""
@@ -90,7 +106,18 @@ class Server:
         headers = dict(more.pop("headers", {}))
         if bearer is not None:
             headers["Authorization"] = f"Bearer {bearer}"
-        return await self.http.request(method, path, headers=headers, **more)
+        response = await self.http.request(method, path, headers=headers, **more)
+        self._check_is_described(method, path, response)
+        return response
+
+    def _check_is_described(self, method: str, path: str, response: httpx2.Response) -> None:
+        """Every refusal that any test meets stands in the description of its operation."""
+        if method == "HEAD" or response.headers.get("content-type") != "application/problem+json":
+            return
+        for operation in self._operations:
+            template = re.sub(r"\\{\w+\\}", "[^/]+", re.escape(operation.path))
+            if operation.method == method and re.fullmatch(template, path.partition("?")[0]):
+                assert response.json()["code"] in codes_of(operation), f"{method} {operation.path}: {response.text}"
 
     async def make_space(self, space: str = "hall", **wishes: Any) -> None:
         response = await self.call(
@@ -109,6 +136,28 @@ class Server:
         response = await self.call("GET", f"/v1/spaces/{space}/participants", host_token(space))
         assert response.status_code == 200, response.text
         return {person["identity"]: person for person in response.json()["participants"]}
+
+    async def eventually_space(self, holds: Callable[[dict[str, Any]], bool], space: str = "hall") -> dict[str, Any]:
+        """The space as soon as `holds` is true of it; time and the sfu's reports do their part by themselves."""
+        async with asyncio.timeout(READY_WITHIN_S):
+            while True:
+                with contextlib.suppress(httpx2.TransportError):
+                    response = await self.call("GET", f"/v1/spaces/{space}", host_token(space))
+                    if response.status_code == 200 and holds(response.json()):
+                        return dict(response.json())
+                await asyncio.sleep(0.02)
+
+    async def snapshot(self, bearer: str, space: str = "hall") -> dict[str, Any]:
+        """What a new watcher is shown first."""
+        headers = {"Authorization": f"Bearer {bearer}"}
+        async with (
+            asyncio.timeout(READY_WITHIN_S),
+            self.http.stream("GET", f"/v1/spaces/{space}/events", headers=headers) as stream,
+        ):
+            async for line in stream.aiter_lines():
+                if line.startswith("data: "):
+                    return dict(json.loads(line.removeprefix("data: "))["data"])
+        raise AssertionError("the stream ended before its snapshot")
 
     async def until_roster(self, holds: Callable[[dict[str, Any]], bool], space: str = "hall") -> dict[str, Any]:
         """The first roster of which `holds` is true; what the sfu reports arrives in its own time."""
@@ -138,7 +187,7 @@ async def running(*, store: Store | None = None, **settings: Any) -> AsyncIterat
         )
         config = msgspec.structs.replace(config, **settings)
         async with ScriptedSfu(path) as sfu:
-            running_server = Server(config, sfu, store or MemoryStore())
+            running_server = Server(config, sfu, store or Store(f"sqlite:///{directory}/palco.db"))
             await running_server.start()
             try:
                 yield running_server

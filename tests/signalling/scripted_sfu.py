@@ -134,6 +134,8 @@ class ScriptedSfu:
             case m.CloseSpace(space):
                 self.spaces.pop(space, None)
                 self._close(state.session for state in list(self.sessions.values()) if state.space == space)
+            case m.SetAudience(space, audience):
+                self.spaces[space] = msgspec.structs.replace(self.spaces[space], audience=audience)
             case m.CloseSession(session):
                 self._close([session])
             case m.SetMuted(space, identities, is_muted):
@@ -196,6 +198,7 @@ class ScriptedSfu:
                 max_speakers=opened.max_speakers,
                 muted=sorted(self.muted.get(space, ())),
                 on_stage=sorted(self.on_stage.get(space, ())),
+                audience=opened.audience,
             )
             for space, opened in self.spaces.items()
         ]

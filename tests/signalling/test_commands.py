@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from sfu.contract.config import Config, dump_config, load_config
-from signalling.__main__ import COMMANDS, main
+from signalling.__main__ import COMMANDS, main, module_of
+from signalling.addresses import server_url
 from signalling.client.session import Statistics
 from signalling.commands import access, development, listen, supervisor, token
 from signalling.commands.failure import CommandFailedError
@@ -56,7 +57,7 @@ class TestHelp:
 
     def test_every_command_is_a_module_of_its_name(self) -> None:
         for command in COMMANDS:
-            part = importlib.import_module(f"signalling.commands.{command}")
+            part = importlib.import_module(f"signalling.commands.{module_of(command)}")
             assert isinstance(part.build_parser(), argparse.ArgumentParser)
             assert callable(part.run)
 
@@ -215,7 +216,7 @@ class TestDevelopmentMode:
         [("127.0.0.1", "http://127.0.0.1:7880"), ("0.0.0.0", "http://127.0.0.1:7880"), ("::1", "http://[::1]:7880")],
     )
     def test_a_client_here_reaches_it_by_an_address_that_works(self, address: str, url: str) -> None:
-        assert development.server_url(Config(bind_addresses=[address])) == url
+        assert server_url(Config(bind_addresses=[address])) == url
 
     def test_the_children_read_what_was_made(self, tmp_path: Path) -> None:
         config = development.development_config(tmp_path, {})

@@ -14,7 +14,7 @@ import pytest
 
 from signalling.client.sound import SAMPLE_RATE_HZ
 from signalling.client.sources import read_frames
-from tests.harness.processes import take_port
+from tests.harness.processes import poll, take_port
 
 pytestmark = pytest.mark.live
 
@@ -175,6 +175,22 @@ async def test_a_process_that_dies_is_told_of_and_started_again(
     assert said.count("was killed by SIGKILL; starting it again in 0.5 s") == 2
     await read_until(server, "sfu_connected")
     assert "palco: stopped." in await end(server)
+
+
+async def test_nothing_is_left_when_it_is_killed(server: asyncio.subprocess.Process) -> None:
+    """kill -9 of the supervisor: the kernel ends its children."""
+    children = children_of(server)
+    server.kill()
+    await server.wait()
+    await asyncio.to_thread(
+        lambda: poll(lambda: not any(map(is_alive, children)), what="the children's end", within_s=WITHIN_S)
+    )
+
+
+async def test_a_reload_reaches_both_processes(server: asyncio.subprocess.Process) -> None:
+    server.send_signal(signal.SIGHUP)
+    said = await read_until(server, r"(?s)reloaded.*reloaded")
+    assert "reload_refused" not in said
 
 
 async def test_nothing_is_left_after_ctrl_c(terminal: Terminal) -> None:

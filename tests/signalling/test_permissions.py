@@ -26,11 +26,13 @@ ACTIONS: tuple[Action, ...] = get_args(Action)
 STANDINGS: tuple[Standing, ...] = get_args(Standing)
 
 EXPECTED: dict[str, str] = {
-    # one letter for each that may: host, cohost, speaker, listener, Creator, Browser, Publisher, Subscriber
+    # one letter for each that may: host, cohost, speaker, listener, Creator, Browser, Publisher, Subscriber, capTioner
     "create_space": "C",
     "list_spaces": "B",
     "read_space": "hcslB",
     "edit_space": "hc",
+    "start_space": "hc",
+    "cancel_space": "h",
     "end_space": "h",
     "read_participants": "hcsl",
     "watch_events": "hcsl",
@@ -47,9 +49,38 @@ EXPECTED: dict[str, str] = {
     "demote": "hc",
     "remove": "hc",
     "block": "hc",
+    "unblock": "hc",
+    "read_blocks": "hc",
+    "read_hands": "hc",
+    "accept_hand": "hc",
+    "decline_hand": "hc",
+    "issue_ticket": "hc",
+    "read_tickets": "hc",
+    "revoke_ticket": "hc",
+    "transfer_ticket": "hcsl",
     "accept_invitation": "hcsl",
+    "decline_invitation": "hcsl",
     "raise_hand": "l",
+    "step_up": "hcsl",
+    "step_down": "hcsl",
+    "mute_oneself": "hcsl",
     "react": "hcsl",
+    "publish_captions": "T",
+    "read_links": "hcsl",
+    "pin_link": "hcsP",
+    "unpin_own_link": "hcsP",
+    "unpin_link": "hc",
+    "order_links": "hc",
+    "remind": "hcslB",
+    "file_report": "hcslB",
+    "read_audit": "hO",
+    "operate_spaces": "O",
+    "ban": "O",
+    "read_reports": "O",
+    "export_person": "O",
+    "erase_person": "O",
+    "read_webhooks": "O",
+    "redeliver_webhook": "O",
 }
 LETTERS: dict[Standing, str] = {
     "host": "h",
@@ -60,6 +91,8 @@ LETTERS: dict[Standing, str] = {
     "browser": "B",
     "publisher": "P",
     "subscriber": "S",
+    "captioner": "T",
+    "operator": "O",
 }
 
 

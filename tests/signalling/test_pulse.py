@@ -1,11 +1,12 @@
 """Crowds of events leave at a bounded rate, and the last word is never lost."""
 
 from signalling.effects import Announce
+from signalling.events import Reactions, SpeakersChanged, Voice
 from signalling.pulse import COUNTS_EVERY_S, MAX_KINDS_OF_REACTION, REACTIONS_EVERY_S, VOICES_EVERY_S, Pulse
-from signalling.resources import Counts, Reactions, SpeakersChanged, Voice
+from signalling.resources import Counts
 
 NOW_S = 100.0
-NOBODY = Counts(0, 0)
+NOBODY = Counts(speakers=0, listeners=0)
 
 
 def test_the_first_voice_is_told_at_once_and_the_next_after_a_quarter_of_a_second() -> None:
@@ -46,9 +47,11 @@ def test_a_thousand_kinds_of_reaction_make_one_small_event() -> None:
 def test_counts_that_are_as_before_are_not_told_again() -> None:
     pulse = Pulse()
     pulse.on_counts(NOW_S)
-    assert list(pulse.on_time(Counts(1, 2), NOW_S)) == [Announce("counts", Counts(1, 2))]
+    assert list(pulse.on_time(Counts(speakers=1, listeners=2), NOW_S)) == [
+        Announce("counts", Counts(speakers=1, listeners=2))
+    ]
     pulse.on_counts(NOW_S + 0.1)
 
     assert pulse.wakes_at_s == NOW_S + COUNTS_EVERY_S
-    assert list(pulse.on_time(Counts(1, 2), NOW_S + COUNTS_EVERY_S)) == []
+    assert list(pulse.on_time(Counts(speakers=1, listeners=2), NOW_S + COUNTS_EVERY_S)) == []
     assert pulse.wakes_at_s is None

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import jwt
+import msgspec
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -76,6 +77,57 @@ def test_a_token_made_by_livekits_sdk_is_accepted() -> None:
     assert (token.identity, token.name) == ("ada", "Ada")
     assert token.grants == Grants(room="hall", room_join=True, room_admin=True, can_publish=True)
     assert token.issued_at_s == issued_at_s
+
+
+def by_livekit(**grants: Any) -> Grants:
+    made = AccessToken(KEY, SECRET).with_identity("ada").with_grants(VideoGrants(**grants))
+    raw = RawToken(made.with_ttl(timedelta(hours=1)).to_jwt())
+    return verify(raw, keys=KEYS, now_s=jwt.decode(raw, SECRET, algorithms=["HS256"])["nbf"]).grants
+
+
+NOTHING = Grants(can_publish=False, can_subscribe=False)
+
+
+@pytest.mark.parametrize(
+    "grant", ["room_create", "room_list", "room_admin", "room_join", "can_publish", "can_subscribe", "hidden"]
+)
+def test_each_grant_of_livekits_sdk_is_the_one_of_its_name(grant: str) -> None:
+    others = {"room": "hall", "can_publish": False, "can_subscribe": False, "can_publish_data": False}
+    assert by_livekit(**{**others, grant: True}) == msgspec.structs.replace(NOTHING, room="hall", **{grant: True})
+
+
+def test_what_livekits_sdk_leaves_out_is_not_granted_but_for_its_own_defaults() -> None:
+    assert by_livekit() == Grants(can_publish=True, can_subscribe=True)
+
+
+def test_grants_that_have_no_meaning_here_open_nothing() -> None:
+    unknown = {
+        "room_record": True,
+        "destination_room": "hall",
+        "can_update_own_metadata": True,
+        "ingress_admin": True,
+        "recorder": True,
+        "agent": True,
+        "can_subscribe_metrics": True,
+    }
+    assert by_livekit(can_publish=False, can_subscribe=False, **unknown) == NOTHING
+
+
+@pytest.mark.parametrize(
+    ("sources", "may_speak"),
+    [([], True), (["microphone"], True), (["camera", "microphone"], True), (["camera"], False)],
+)
+def test_who_may_publish_other_media_alone_may_not_speak(sources: list[str], *, may_speak: bool) -> None:
+    assert by_livekit(can_publish=True, can_publish_sources=sources).can_publish is may_speak
+    assert not by_livekit(can_publish=False, can_publish_sources=sources).can_publish
+
+
+def test_the_claim_of_our_own_is_read_beside_theirs() -> None:
+    raw = signed(HS256, claims(palco={"captions": True, "unheardOf": 1}))
+    assert verify(raw, keys=KEYS, now_s=NOW_S).palco.captions
+    assert not verify(signed(HS256, claims()), keys=KEYS, now_s=NOW_S).palco.captions
+    with pytest.raises(PeerError, match="bad_token"):
+        verify(signed(HS256, claims(palco={"captions": "yes"})), keys=KEYS, now_s=NOW_S)
 
 
 def test_to_be_heard_must_be_granted_in_words_but_hearing_need_not() -> None:

@@ -8,7 +8,7 @@ import { waiting } from "../views/waiting.js";
 import { Credentials, listenForTokens } from "./credentials.js";
 import { choose, speak, t } from "./messages.js";
 import { applyTheme, preferences } from "./preferences.js";
-import { screenOf } from "./problems.js";
+import { screenOf, screenOfEnd } from "./problems.js";
 import { parseFragment } from "./route.js";
 import { Visit } from "./visit.js";
 
@@ -91,7 +91,7 @@ async function toSpace(id) {
   }
   if (signal.aborted) return;
   visit = new Visit({ space: id, token, mayPublish: held.video?.canPublish });
-  visit.addEventListener("over", ({ detail }) => stop(detail, visit.roster.space?.end_reason));
+  visit.addEventListener("over", ({ detail }) => stop(screenOfEnd(detail), visit.roster.space?.end_reason));
   signal.addEventListener("abort", () => visit.leave());
   window.addEventListener("pagehide", () => visit.leave(), { signal });
   visit.listen(); // who may speak too hears the space from the green room on
@@ -111,7 +111,7 @@ async function toWait(id) {
   let hasBegun = false;
   const fail = (error) => showScreen(screenOf(error), { ways });
   signal.addEventListener("abort", () => client.leave());
-  client.addEventListener("over", ({ detail }) => showScreen(detail, { ways }));
+  client.addEventListener("over", ({ detail }) => showScreen(screenOfEnd(detail), { ways }));
   client.addEventListener("change", () => {
     if (client.roster.space?.state !== "live" || hasBegun) return;
     hasBegun = true;

@@ -26,6 +26,11 @@ export function screenOf(error) {
   return BY_CODE[error?.code] ?? BY_STATUS[error?.status] ?? "failed";
 }
 
+/** The screen for a visit that is over, by the word that the server had for it. @param {string} why */
+export function screenOfEnd(why) {
+  return why === "ticket_revoked" ? "ticket" : why in SCREENS ? why : "ended";
+}
+
 /** The drawing and the ways on of each screen: `lobby`, `retry`, `listen`, or none. */
 export const SCREENS = {
   unsupported: { icon: "browser", ways: [] },

@@ -1,6 +1,6 @@
 /** One visit to a space as the page sees it: the client, the microphone and what the two mean for the person. */
 
-import { mayModerate, PalcoError, SpaceClient } from "../palco.js";
+import { mayModerate, mayStepUp, PalcoError, SpaceClient } from "../palco.js";
 import { Microphone } from "../audio/microphone.js";
 import { Audience } from "./audience.js";
 import { sentenceFor, tellNews } from "./news.js";
@@ -8,6 +8,8 @@ import { prefer, preferences } from "./preferences.js";
 import { SelfMute } from "./selfmute.js";
 import { UnheardVoice } from "./unheard.js";
 
+/** Events come a moment after the answer to what caused them: what still holds after this is no echo of ours. */
+const SETTLED_MS = 400;
 /** Refusals of a session to speak in that leave one to listen in. */
 const STAGE_LOST = new Set(["stage_full", "not_on_stage"]);
 
@@ -25,6 +27,9 @@ export class Visit extends EventTarget {
   #unheard = new UnheardVoice();
   #isGoingOnAir = false;
   #mayPublish;
+  /** By a host: the way back on stage leads over a raised hand. */
+  #wasSentBack = false;
+  #isSteppingDown = false;
   #selfMute;
 
   /** @type {Microphone | null} */
@@ -66,7 +71,7 @@ export class Visit extends EventTarget {
 
   /** Whether the stage is one click away, with nobody to ask. */
   get mayStepUp() {
-    return !this.isOnStage && (this.#mayPublish || (this.roster.you?.may_speak ?? false));
+    return !this.isOnStage && !this.#wasSentBack && (this.#mayPublish || mayStepUp(this.roster));
   }
 
   get isModerator() {
@@ -102,7 +107,7 @@ export class Visit extends EventTarget {
       await this.client.speak(microphone.track);
     } catch (error) {
       microphone.close();
-      if (error.code === "not_on_stage") this.#mayPublish = false; // a moderator took what the token gave
+      if (error.code === "not_on_stage") this.#wasSentBack = true;
       throw error;
     } finally {
       this.#isGoingOnAir = false;
@@ -137,8 +142,9 @@ export class Visit extends EventTarget {
   }
 
   /** Back to the audience by oneself. */
-  stepDown() {
-    return this.attempt(() => this.client.stepDown());
+  async stepDown() {
+    this.#isSteppingDown = true;
+    if (!(await this.attempt(() => this.client.stepDown()))) this.#isSteppingDown = false;
   }
 
   /** @param {boolean} isRaised */
@@ -222,12 +228,14 @@ export class Visit extends EventTarget {
 
   #onRole(before, now) {
     if (now === "listener") {
-      this.#mayPublish = false; // the way back leads over a raised hand, or over what the space allows
+      this.#wasSentBack = !this.#isSteppingDown;
+      this.#isSteppingDown = false;
       this.#dropMicrophone();
       this.client.fallSilent();
       this.dispatchEvent(new Event("offstage"));
       this.notice("notice.moved_to_audience");
     } else if (before === "listener") {
+      this.#wasSentBack = false;
       this.#askForMicrophone();
     } else {
       this.notice(`notice.now_${now}`);
@@ -240,7 +248,7 @@ export class Visit extends EventTarget {
     if (media?.sends && media.state === "failed" && STAGE_LOST.has(media.error?.code)) {
       this.#dropMicrophone();
       this.notice(`notice.${media.error.code}`, {}, "warning");
-      this.listen();
+      return void this.listen();
     }
     this.#changed();
   }
@@ -255,9 +263,13 @@ export class Visit extends EventTarget {
     this.notice(isMuted ? "notice.host_muted_you" : "notice.may_speak_again", {}, isMuted ? "warning" : "plain");
   }
 
-  /** By another tab of ours: the gate is closed, so an open microphone here would talk to nobody. */
+  /** By another tab of ours, unless it is our own coming on stage muted: then a talking microphone would reach nobody. */
   #onMutedElsewhere() {
-    if (this.microphone && !this.#isGoingOnAir && !this.#selfMute.isTelling) this.microphone.isOpen = false;
+    setTimeout(() => {
+      if (!this.roster.you.is_self_muted || !this.microphone?.isOpen || this.#selfMute.isTelling) return;
+      this.microphone.isOpen = false;
+      this.#changed();
+    }, SETTLED_MS);
   }
 
   /** A gate that did not open is a microphone that is off, whatever we wished. */

@@ -20,7 +20,7 @@
  * @property {boolean} is_muted
  * @property {boolean} is_self_muted
  * @property {boolean} is_invited
- * @property {boolean} may_speak whether the stage is open to us without asking
+ * @property {boolean} is_followed whether the host follows us
  * @property {string[]} blocked_on_stage people whom we block and who speak here
  *
  * @typedef {{id: string, url: string, title: string | null, added_by: string, added_at: string}} Link pinned by a host or speaker
@@ -143,4 +143,10 @@ export function raisedHands(roster) {
 /** @param {string | undefined} role */
 export function mayModerate(role) {
   return role === "host" || role === "cohost";
+}
+
+/** @param {Roster} roster @returns {boolean} whether the stage is open to us without asking (unless a host sent us back) */
+export function mayStepUp({ space, you }) {
+  if (you?.role !== "listener") return false;
+  return space?.speak === "everyone" || (space?.speak === "followed" && you.is_followed);
 }

@@ -6,8 +6,10 @@ import { Playback } from "./playback.js";
 import { apply, emptyRoster } from "./roster.js";
 import { SteadySession } from "./steady.js";
 
-/** Voices that a listener can hear at once; a server in `forward` mode gives each section the next loudest speaker. */
+/** Voices that a listener can hear at once where they are forwarded: each section gets the next loudest speaker. */
 const AUDIENCE_SLOTS = 4;
+/** The first event is there within a round trip or two of the events' connection. */
+const FIRST_EVENT_MS = 800;
 /** A full stage of ten, less ourselves. */
 const STAGE_SLOTS = 9;
 
@@ -15,7 +17,8 @@ const STAGE_SLOTS = 9;
  * Events:
  * - `change`      `roster` is another one
  * - `connection`  `media.state`, `feed.state` or an error of theirs changed
- * - `over`        CustomEvent, detail: `"removed"`, `"blocked"`, `"ended"` or `"cancelled"`; everything is closed by then
+ * - `over`        CustomEvent, detail: `"ended"`, `"cancelled"`, or why we were put out (`"removed"`, `"blocked"` …);
+ *                 everything is closed by then
  * - and every event of the server under its own type, as a CustomEvent with its data: `reactions` (`{counts}`),
  *   `you.invited` (`{role}`: answer with `answerInvitation`), `you.hand_declined`, `space.host_gone` (`{ends_at}`) …
  */
@@ -65,11 +68,22 @@ export class SpaceClient extends EventTarget {
     });
   }
 
-  /** Follows and hears the space as one of the audience; never touches a microphone. */
+  /**
+   * Follows and hears the space as one of the audience; never touches a microphone.
+   *
+   * One section hears everyone in a space whose audience is sent the mix; where voices are forwarded apart it takes as
+   * many as are to be heard at once. Which it is, the first event says.
+   *
+   * @returns {Promise<boolean>} whether sound can flow; false also when something else came first, such as `speak`
+   */
   async join() {
     this.follow();
+    const before = this.media;
+    await this.#firstEvent();
+    if (this.#isOver || this.media !== before) return false;
     const endpoint = `/whep/${encodeURIComponent(this.space)}`;
-    this.#use(new SteadySession(this.api, { endpoint, sends: false, slots: AUDIENCE_SLOTS }));
+    const slots = this.roster.space?.audience === "mix" ? 1 : AUDIENCE_SLOTS;
+    this.#use(new SteadySession(this.api, { endpoint, sends: false, slots }));
     return await this.media.settled();
   }
 
@@ -131,7 +145,7 @@ export class SpaceClient extends EventTarget {
     return this.api.call(isMuted ? "POST" : "DELETE", `${this.#path}/self-mute`);
   }
 
-  /** Goes on stage by ourselves, where `roster.you.may_speak`; `speak` follows. */
+  /** Goes on stage by ourselves, where `mayStepUp(roster)`; `speak` follows. */
   stepUp() {
     return this.api.call("POST", `${this.#path}/stage`);
   }
@@ -203,6 +217,21 @@ export class SpaceClient extends EventTarget {
   /** Ends the space for all. */
   end() {
     return this.api.call("POST", `${this.#path}/end`);
+  }
+
+  /** Resolves with the first event; or when there is none to wait for: sound does not depend on events. */
+  #firstEvent() {
+    if (this.roster.space) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, FIRST_EVENT_MS);
+      const check = () => {
+        if (!this.roster.space && ["connecting", "open"].includes(this.feed.state)) return;
+        clearTimeout(timer);
+        resolve();
+      };
+      this.addEventListener("change", check, { once: true });
+      this.feed.addEventListener("state", check);
+    });
   }
 
   #act(identity, action, options) {

@@ -53,8 +53,8 @@ export async function act(visit, action, person) {
   const name = person.name || person.identity;
   const sure = !ASKED.has(action) || (await confirm({ title: t(`ask.${action}.title`, { name }), text: t(`ask.${action}.text`, { name }), yes: t(`person.${action}`) }));
   if (!sure) return;
+  if (action === "step_down") return visit.stepDown();
   const calls = {
-    step_down: () => visit.client.stepDown(),
     cohost: () => visit.client.moderate(person.identity, "promote", { role: "cohost" }),
     uncohost: () => visit.client.moderate(person.identity, "promote", { role: "speaker" }),
     promote: () => visit.client.moderate(person.identity, "promote", { role: "speaker" }),

@@ -10,7 +10,7 @@ const ms = (value) => t("statistics.ms", { value: number(value, 0) });
 
 /** Rows: message key → text of a summary. */
 const ROWS = {
-  mode: ({ sends, slotsHeard, slots }) => t(sends ? "statistics.mode.stage" : "statistics.mode.audience", { slotsHeard, slots }),
+  mode: ({ sends, slotsHeard, slots }) => t(`statistics.mode.${sends ? "stage" : slots === 1 ? "mix" : "audience"}`, { slotsHeard, slots }),
   codec: ({ codec, cipher }) => [codec, cipher].filter(Boolean).join(", ") || "–",
   round_trip: ({ roundTrip_ms }) => ms(roundTrip_ms),
   jitter: ({ jitter_ms }) => ms(jitter_ms),

@@ -10,7 +10,8 @@ from jsonschema_rs import validator_for
 
 from signalling.errors import CODES
 from signalling.records import SpaceRecord
-from signalling.store import MemoryStore
+from signalling.store import IN_MEMORY, Store
+from signalling.store.spaces import SpaceRepository
 from signalling.tokens import RawToken, verify
 from signalling.web.page import ROOT
 from tests.signalling.running import KEY, SECRET, Server, host_token, running
@@ -120,15 +121,17 @@ async def test_development_hands_a_token_to_whoever_asks() -> None:
     assert len({one.identity for one in given.values()}) == 3
 
 
-class BrokenStore(MemoryStore):
+class BrokenSpaces(SpaceRepository):
     """Raises what no code expects of it."""
 
-    async def find_space(self, space: str) -> SpaceRecord | None:
+    async def find(self, space: str) -> SpaceRecord | None:
         raise RuntimeError(f"the table of {space} is on fire")
 
 
 async def test_a_fault_of_ours_says_nothing_about_itself() -> None:
-    async with running(store=BrokenStore()) as server:
+    store = Store(IN_MEMORY)
+    store.spaces = BrokenSpaces(store.database)
+    async with running(store=store) as server:
         response = await server.call("GET", "/v1/spaces/attic", host_token("attic"))
 
     assert (response.status_code, response.json()["code"]) == (500, "internal")

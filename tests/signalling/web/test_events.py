@@ -1,7 +1,9 @@
 """Event streams over both transports: first a snapshot, then what happens, and an end when there is a reason."""
 
 import asyncio
+import contextlib
 import json
+import socket as stdlib_socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -13,6 +15,7 @@ from websockets.typing import Origin, Subprotocol
 
 from sfu.contract.config import Cors
 from sfu.contract.messages import Speaking
+from signalling.tokens import PalcoGrants
 from signalling.web.events import MAX_STREAMS_PER_IDENTITY, ONLY_TELLS, TOKEN_EXPIRED
 from tests.signalling import offers
 from tests.signalling.running import Server, host_token, running, token
@@ -26,7 +29,8 @@ WITHIN_S = 30.0
 async def socket(server: Server, hall: str, bearer: str, **more: Any) -> AsyncIterator[ClientConnection]:
     """As a browser would open it: the token among the subprotocols."""
     protocols = [Subprotocol("palco.v1"), Subprotocol(f"palco.token.{bearer}")]
-    url = f"{server.url.replace('http', 'ws')}/v1/spaces/{hall}/ws"
+    after = more.pop("after", None)
+    url = f"{server.url.replace('http', 'ws')}/v1/spaces/{hall}/ws" + (f"?after={after}" if after else "")
     async with connect(url, subprotocols=protocols, proxy=None, **more) as opened:
         yield opened
 
@@ -51,8 +55,12 @@ async def close_code(opened: ClientConnection) -> int | None:
 
 
 @asynccontextmanager
-async def sse(server: Server, hall: str, bearer: str) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
+async def sse(
+    server: Server, hall: str, bearer: str, last_event_id: str = ""
+) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
     headers = {"Authorization": f"Bearer {bearer}"}
+    if last_event_id:
+        headers["Last-Event-ID"] = last_event_id
     async with server.http.stream("GET", f"/v1/spaces/{hall}/events", headers=headers, timeout=WITHIN_S) as response:
         assert response.status_code == 200, await response.aread()
         assert response.headers["content-type"].startswith("text/event-stream")
@@ -80,7 +88,7 @@ async def test_a_socket_is_first_shown_the_space_and_then_what_happens(server: S
 
     assert snapshot["type"] == "snapshot"
     assert snapshot["space"] == hall
-    assert snapshot["data"]["you"] == {"identity": "lea", "role": "listener", "is_muted": False}
+    assert {"identity": "lea", "role": "listener", "is_muted": False}.items() <= snapshot["data"]["you"].items()
     assert snapshot["data"]["space"]["id"] == hall
     assert event["data"]["identity"] == "bob"
     assert event["seq"] > snapshot["seq"]
@@ -100,7 +108,8 @@ async def test_counts_follow_a_join_that_is_not_announced(server: Server, hall: 
         await server.join("whep", offers.WHEP, token("max", hall), hall)
         event = await read(opened, "counts", "participant.joined")
 
-    assert (event["type"], event["data"]) == ("counts", {"speakers": 0, "listeners": 1})
+    assert event["type"] == "counts"
+    assert {"speakers": 0, "listeners": 1}.items() <= event["data"].items()
 
 
 async def test_who_is_loud_is_told(server: Server, hall: str) -> None:
@@ -123,7 +132,7 @@ async def test_what_concerns_one_is_told_to_that_one(server: Server, hall: str) 
         mine = await read(bob, "you.changed")
         theirs = await read(lea, "you.changed", "participant.changed")
 
-    assert mine["data"] == {"identity": "bob", "role": "speaker", "is_muted": True}
+    assert {"identity": "bob", "role": "speaker", "is_muted": True}.items() <= mine["data"].items()
     assert (theirs["type"], theirs["data"]["is_muted"]) == ("participant.changed", True)
 
 
@@ -132,7 +141,7 @@ async def test_the_removed_are_told_and_their_stream_ends(server: Server, hall: 
     async with socket(server, hall, token("bob", hall)) as opened:
         await read(opened, "snapshot")
         await server.act("remove", "bob", host_token(hall), hall)
-        assert (await read(opened, "you.removed"))["data"] == {}
+        assert (await read(opened, "you.removed"))["data"] == {"reason": "removed"}
         assert await close_code(opened) == 1001
 
 
@@ -155,6 +164,126 @@ async def test_reactions_are_gathered(server: Server, hall: str) -> None:
         first, second = await read(opened, "reactions"), await read(opened, "reactions")
 
     assert first["data"]["counts"]["👏"] + second["data"]["counts"]["👏"] == 3
+
+
+# A stream that broke off
+
+
+async def say(server: Server, hall: str, text: str) -> None:
+    bearer = token("scribe", hall, palco=PalcoGrants(captions=True))
+    response = await server.call("POST", f"/v1/spaces/{hall}/captions", bearer, json={"text": text})
+    assert response.status_code == 202, response.text
+
+
+async def until_said(server: Server, hall: str, text: str) -> None:
+    async with socket(server, hall, token("max", hall)) as opened:
+        captions = (await read(opened, "snapshot"))["data"]["captions"]
+        while text not in [line["text"] for line in captions]:
+            captions = [(await read(opened, "caption"))["data"]]
+
+
+async def test_a_stream_goes_on_where_it_broke_off_over_either_transport(server: Server, hall: str) -> None:
+    async with sse(server, hall, token("lea", hall)) as events:
+        snapshot = await anext(events)
+        await say(server, hall, "one")
+        last = await anext(events)
+    cursor = f"{snapshot['data']['epoch']}-{last['seq']}"
+    await say(server, hall, "two")
+    await say(server, hall, "three")
+    await until_said(server, hall, "three")
+
+    async with sse(server, hall, token("lea", hall), cursor) as events:
+        resumed = [await anext(events) for _ in range(3)]
+    async with socket(server, hall, token("lea", hall), after=cursor) as opened:
+        again = [await read(opened) for _ in range(3)]
+
+    assert resumed == again
+    assert [event["type"] for event in resumed] == ["resumed", "caption", "caption"]
+    assert [event["data"].get("text") for event in resumed] == [None, "two", "three"]
+    assert resumed[0]["data"]["events"] == 2
+
+
+async def test_what_was_told_to_one_alone_is_repeated_to_that_one_alone(server: Server, hall: str) -> None:
+    await server.join("whep", offers.WHEP, token("bob", hall), hall)
+    async with socket(server, hall, token("bob", hall)) as opened:
+        snapshot = await read(opened)
+    cursor = f"{snapshot['data']['epoch']}-{snapshot['seq']}"
+    response = await server.act("invite", "bob", host_token(hall), hall)
+    assert response.status_code == 200, response.text
+    await say(server, hall, "afterwards")
+
+    seen: dict[str, list[dict[str, Any]]] = {}
+    for identity in ("bob", "lea"):
+        async with socket(server, hall, token(identity, hall), after=cursor) as opened:
+            seen[identity] = []
+            while not seen[identity] or seen[identity][-1]["type"] != "caption":
+                seen[identity].append(await read(opened))
+    assert [event["type"] for event in seen["bob"] if event["type"].startswith("you.")] == ["you.invited"]
+    assert [event["type"] for event in seen["lea"] if event["type"].startswith("you.")] == []
+
+
+async def test_after_a_restart_of_the_server_a_new_epoch_begins_with_a_snapshot() -> None:
+    async with running() as server:
+        await server.make_space()
+        async with socket(server, "hall", token("lea")) as opened:
+            first = await read(opened)
+        cursor = f"{first['data']['epoch']}-{first['seq']}"
+        await server.restart()
+        async with socket(server, "hall", token("lea"), after=cursor) as opened:
+            second = await read(opened)
+    assert second["type"] == "snapshot"
+    assert second["data"]["epoch"] != first["data"]["epoch"]
+
+
+async def test_a_cursor_that_is_none_is_refused(server: Server, hall: str) -> None:
+    response = await server.call("GET", f"/v1/spaces/{hall}/events?after=yesterday", token("lea", hall))
+    assert (response.status_code, response.json()["code"]) == (400, "bad_request")
+
+
+async def test_a_resumed_stream_is_no_way_in_for_the_removed(server: Server, hall: str) -> None:
+    await joined(server, hall)
+    async with socket(server, hall, token("bob", hall)) as opened:
+        snapshot = await read(opened)
+        await server.act("remove", "bob", host_token(hall), hall)
+        await close_code(opened)
+    cursor = f"{snapshot['data']['epoch']}-{snapshot['seq']}"
+    assert await refusal(server, hall, token("bob", hall), after=cursor) == (403, "removed")
+
+
+# Those who do not read
+
+
+async def test_who_does_not_read_holds_up_nobody_and_is_cut_off_from_the_crowd(server: Server, hall: str) -> None:
+    host, port = server.url.removeprefix("http://").split(":")
+    stalled = stdlib_socket.socket()
+    stalled.setsockopt(stdlib_socket.SOL_SOCKET, stdlib_socket.SO_RCVBUF, 2048)
+    stalled.connect((host, int(port)))
+    request = f"GET /v1/spaces/{hall}/events HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token('max', hall)}\r\n"
+    stalled.sendall(f"{request}\r\n".encode())
+    bearer = token("ada", hall, room_admin=True, can_publish=True)
+    missed = server.metrics.registry.get_sample_value("palco_signalling_events_dropped_total") or 0.0
+    try:
+        async with socket(server, hall, token("lea", hall)) as opened:
+            await read(opened, "snapshot")
+            for number in range(60):  # each 15 kB: five links with long titles
+                for link in (await server.call("GET", f"/v1/spaces/{hall}/links", bearer)).json()["links"][:1]:
+                    await server.call("DELETE", f"/v1/spaces/{hall}/links/{link['id']}", bearer)
+                url = f"https://palco.example/{number}/" + "x" * 1900
+                response = await server.call("POST", f"/v1/spaces/{hall}/links", bearer, json={"url": url})
+                assert response.status_code == 201, response.text
+                while url not in [link["url"] for link in (await read(opened, "links.changed"))["data"]["links"]]:
+                    pass
+        # Everything beyond the kernel's and our bound has been left out for the one that does not read.
+        async with asyncio.timeout(WITHIN_S):
+            stalled.setblocking(False)
+            received = bytearray()
+            while b'"snapshot"' not in received[2000:]:
+                with contextlib.suppress(BlockingIOError):
+                    received += stalled.recv(1 << 16)
+                await asyncio.sleep(0.01)
+    finally:
+        stalled.close()
+    assert (server.metrics.registry.get_sample_value("palco_signalling_events_dropped_total") or 0.0) > missed
 
 
 # Who may, and what a client may not

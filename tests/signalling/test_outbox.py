@@ -1,0 +1,121 @@
+"""A decision is written, then told to the sfu, then to people, then acknowledged; and never in another order."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from sfu.contract.messages import Answer, Command, Done, Refused, SetMuted, SetOnStage
+from signalling.effects import Announce, Effect, KeepStanding, Tell
+from signalling.errors import CommandError
+from signalling.events import Nothing
+from signalling.outbox import Outbox
+from signalling.records import StandingRecord
+
+MUTED = KeepStanding(StandingRecord("bob", is_muted=True))
+MUTE = Tell(SetMuted("hall", ["bob"], is_muted=True))
+TOLD = Announce("space.host_back", Nothing())
+
+
+class World:
+    """What became of the effects, in order; `may_write` holds a write back, `is_away` fails it."""
+
+    def __init__(self) -> None:
+        self.log: list[object] = []
+        self.may_write = asyncio.Event()
+        self.may_write.set()
+        self.is_away = False
+        self.answer: Answer = Done()
+        self.outbox = Outbox(keep=self.keep, tell=self.tell, publish=self.publish)
+
+    async def keep(self, records: list[Any]) -> None:
+        await self.may_write.wait()
+        if self.is_away:
+            raise CommandError("store_unavailable", "away")
+        self.log.append(list(records))
+
+    def tell(self, command: Command) -> "asyncio.Future[Answer]":
+        self.log.append(command)
+        answer = asyncio.get_running_loop().create_future()
+        answer.set_result(self.answer)
+        return answer
+
+    def publish(self, effects: Any) -> None:
+        self.log += [effect for effect in effects if isinstance(effect, Announce)]
+
+    async def put(self, *effects: Effect) -> list[Refused]:
+        refusals = await self.outbox.put(effects)
+        self.log.append("acknowledged")
+        return refusals
+
+
+async def test_written_then_told_then_published_then_acknowledged() -> None:
+    world = World()
+    await world.put(TOLD, MUTE, MUTED)
+    assert world.log == [[MUTED.record], MUTE.command, TOLD, "acknowledged"]
+
+
+async def test_what_needs_no_write_goes_out_at_once_where_nobody_waits() -> None:
+    world = World()
+    done = world.outbox.put([MUTE])
+    assert world.log == [MUTE.command]
+    assert await done == []
+
+
+async def test_decisions_stay_in_order_though_one_of_them_waits_for_the_disk() -> None:
+    world = World()
+    world.may_write.clear()
+    first = asyncio.create_task(world.put(MUTED, MUTE))
+    await asyncio.sleep(0)
+    second = asyncio.create_task(world.put(Tell(SetOnStage("hall", "bob", is_on_stage=True))))
+    await asyncio.sleep(0)
+    assert world.log == []
+    world.may_write.set()
+    await asyncio.gather(first, second)
+    assert [entry for entry in world.log if isinstance(entry, SetMuted | SetOnStage)] == [
+        MUTE.command,
+        SetOnStage("hall", "bob", is_on_stage=True),
+    ]
+
+
+async def test_what_gathers_during_a_write_is_written_together() -> None:
+    world = World()
+    world.may_write.clear()
+    people = [StandingRecord(f"person {number}", is_muted=True) for number in range(5)]
+    waiting = [asyncio.ensure_future(world.outbox.put([KeepStanding(person)])) for person in people]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    late = [StandingRecord(f"late {number}", is_muted=True) for number in range(5)]
+    waiting += [asyncio.ensure_future(world.outbox.put([KeepStanding(person)])) for person in late]
+    world.may_write.set()
+    await asyncio.gather(*waiting)
+    assert world.log == [people, late]
+
+
+async def test_what_the_sfu_refuses_is_the_callers_to_know() -> None:
+    world = World()
+    world.answer = Refused("stage_full", "full")
+    assert await world.put(MUTE) == [Refused("stage_full", "full")]
+
+
+async def test_without_a_database_it_is_in_force_not_acknowledged_and_written_when_it_is_back() -> None:
+    world = World()
+    world.is_away = True
+    with pytest.raises(CommandError, match="store_unavailable"):
+        await world.put(MUTED, MUTE)
+    assert world.log == [MUTE.command]
+
+    world.is_away = False
+    later = StandingRecord("cleo", is_muted=True)
+    await world.put(KeepStanding(later))
+    assert [MUTED.record, later] in world.log
+
+
+async def test_whoever_waits_for_earlier_decisions_finds_them_in_force() -> None:
+    world = World()
+    world.may_write.clear()
+    asyncio.get_running_loop().call_soon(world.may_write.set)
+    world.outbox.put([MUTED, MUTE])
+    await world.outbox.earlier()
+    assert MUTE.command in world.log
+    await world.outbox.idle()
