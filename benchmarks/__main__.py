@@ -10,11 +10,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks import load, namespace, results
+from benchmarks import events, load, mix_loss, mix_report, mixer, mixer_quality, namespace, page, requests, results
 from benchmarks.compare import compare
-from benchmarks.registry import SERVERS
+from benchmarks.registry import SERVERS, bears
 from benchmarks.run import Settings, ceilings, run_scenario
-from benchmarks.scenarios import FIRST, SETS, Scenario
+from benchmarks.scenarios import SETS, Scenario
 from benchmarks.screen import Screen
 from benchmarks.servers import Server
 
@@ -25,6 +25,12 @@ EPILOG = """examples:
   python -m benchmarks run                                the first table: latency and CPU, next to a plain aiortc relay
   python -m benchmarks run --set full --peers all         everything, next to every peer that is installed
   python -m benchmarks run --only "10 x 3 000" --peers none
+  python -m benchmarks run --set mix --peers janus-audiobridge
+  python -m benchmarks mixer --save benchmarks/results/mix.json
+  python -m benchmarks mix-quality --save benchmarks/results/mix.json
+  python -m benchmarks events                             delivery to 10,000 event streams, beside 1,000 that stall
+  python -m benchmarks requests                           500 requests a second, and mutes at the packet
+  python -m benchmarks page                               how long a listener waits for sound, in a real browser
   python -m benchmarks report benchmarks/results/first.json
   python -m benchmarks compare old.json new.json          faster, slower or noise
 
@@ -38,9 +44,16 @@ def main() -> int:
     match arguments.command:
         case "report":
             return _report(arguments)
+        case "mixer" | "mix-quality" | "mix-loss":
+            return _mix(arguments)
+        case "events" | "requests":
+            return _signalling(arguments)
         case "compare":
             print(compare(results.decode(arguments.before.read_bytes()), results.decode(arguments.after.read_bytes())))
             return 0
+        case "page":
+            save = arguments.save or RESULTS / f"page-{dt.datetime.now(dt.UTC):%Y-%m-%dT%H%M}.json"
+            return page.measure(visits=arguments.visits, machine=_machine(), save=save)
     if not arguments.no_namespace and INSIDE not in os.environ and namespace.can_be_made():
         os.environ[INSIDE] = "1"
         load.build()  # the registry is out of reach in there
@@ -55,7 +68,9 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="run|report|compare")
+    commands = parser.add_subparsers(
+        dest="command", required=True, metavar="run|events|requests|mixer|mix-quality|mix-loss|report|compare"
+    )
     run = commands.add_parser("run", help="measure")
     run.add_argument("--set", choices=list(SETS), default="quick", help="which scenarios (default: quick)")
     run.add_argument("--only", action="append", default=[], metavar="NAME", help="only scenarios whose name has this")
@@ -66,6 +81,22 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--load-cpu", type=int, default=1, help="the core that the load is pinned to (default: 1)")
     run.add_argument("--no-namespace", action="store_true", help="stay on the machine's own loopback")
     run.add_argument("--save", type=Path, help="where the JSON goes (default: benchmarks/results/<time>.json)")
+    mixing = commands.add_parser("mixer", help="one mixer process: spaces per core, latency")
+    mixing.add_argument("--seconds", type=float, default=15.0, help="measured, after 8 s of warming up (default: 15)")
+    mixing.add_argument("--only", default="", metavar="NAME", help="only jobs whose name has this")
+    mixing.add_argument("--spaces", type=int, help="instead of each job's own number")
+    quality = commands.add_parser("mix-quality", help="PESQ of the mix (needs the `bench` extra)")
+    quality.add_argument("--bitrates", type=int, nargs="+", default=[32_000, 48_000, 64_000], metavar="BITS_PER_S")
+    loss = commands.add_parser("mix-loss", help="PESQ at listeners under loss, with RED and without")
+    loss.add_argument("--servers", default="palco,palco-mix", metavar="NAMES", help="default: palco,palco-mix")
+    for each in (mixing, quality, loss):
+        each.add_argument("--save", type=Path, help="where the JSON goes; what else a file there has is kept")
+    visiting = commands.add_parser("page", help="from opening a link to audible sound, in Chromium")
+    visiting.add_argument("--visits", type=int, default=20, help="how many, each with an empty cache (default: 20)")
+    visiting.add_argument("--save", type=Path, help="where the JSON goes (default: results/page-<time>.json)")
+    about = {events: "a space with ten thousand event streams", requests: "requests a second, and mutes at the packet"}
+    for part, name in ((events, "events"), (requests, "requests")):
+        part.add_options(commands.add_parser(name, help=about[part]))
     report = commands.add_parser("report", help="tables and plots of a saved run")
     report.add_argument("run", type=Path)
     report.add_argument("--plots", type=Path, help="write SVG plots into this folder (needs the `bench` extra)")
@@ -73,6 +104,13 @@ def _parser() -> argparse.ArgumentParser:
     comparing.add_argument("before", type=Path)
     comparing.add_argument("after", type=Path)
     return parser
+
+
+def _signalling(arguments: argparse.Namespace) -> int:
+    started = dt.datetime.now(dt.UTC)
+    save = arguments.save or RESULTS / f"{arguments.command}-{started:%Y-%m-%dT%H%M}.json"
+    measure = events.main if arguments.command == "events" else requests.main
+    return measure(arguments, started=started.isoformat(timespec="seconds"), machine=_machine(), save=save)
 
 
 async def _run(arguments: argparse.Namespace) -> int:
@@ -91,7 +129,7 @@ async def _run(arguments: argparse.Namespace) -> int:
         measure_s=arguments.seconds,
         is_counted_at_ingress=INSIDE in os.environ,
     )
-    jobs = [(server, each) for each in scenarios for server in servers if _bears(server, each)] * arguments.repeat
+    jobs = [(server, each) for each in scenarios for server in servers if bears(server, each)] * arguments.repeat
     screen = Screen(len(jobs))
     for name, way in missing.items():
         screen.say(f"{name} is not installed and not measured; to have it: {way}")
@@ -117,12 +155,7 @@ def _wanted(peers: str) -> list[Server]:
     names = set() if peers == "none" else set(SERVERS) if peers == "all" else set(peers.split(","))
     if unknown := names - set(SERVERS):
         raise SystemExit(f"unknown peer {', '.join(sorted(unknown))}; there are {', '.join(SERVERS)}")
-    return [server for name, server in SERVERS.items() if name in names or name == "palco"]
-
-
-def _bears(server: Server, scenario: Scenario) -> bool:
-    """The plain Python relay is asked only for what it can be asked for."""
-    return server.name != "aiortc" or scenario in FIRST
+    return [server for name, server in SERVERS.items() if name in names or name.startswith("palco")]
 
 
 def _shapes(scenarios: list[Scenario]) -> list[tuple[int, int]]:
@@ -151,8 +184,41 @@ def _machine() -> results.Machine:
     )
 
 
+def _mix(arguments: argparse.Namespace) -> int:
+    now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+    if arguments.command == "mixer":
+        capacity = asyncio.run(mixer.run(arguments.only, seconds=arguments.seconds, spaces=arguments.spaces))
+        run = mix_report.MixRun(started=now, machine=_machine(), capacity=capacity)
+    elif arguments.command == "mix-quality":
+        quality = mixer_quality.measure_all(arguments.bitrates, mixer_quality.pesq_wideband)
+        run = mix_report.MixRun(started=now, machine=_machine(), quality=quality)
+    else:
+        run = mix_report.MixRun(started=now, machine=_machine(), loss=asyncio.run(_losses(arguments.servers)))
+    print(mix_report.tables(run))
+    if arguments.save:
+        before = mix_report.decode(arguments.save.read_bytes()) if arguments.save.exists() else None
+        arguments.save.write_bytes(mix_report.encode(mix_report.merge(before, run)))
+    return 0
+
+
+async def _losses(names: str) -> list[mix_loss.LossScore]:
+    scores = []
+    for name in names.split(","):
+        if (server := SERVERS.get(name)) is None:
+            raise SystemExit(f"unknown server {name}; there are {', '.join(SERVERS)}")
+        scores += await mix_loss.measure(server, cpu=0, pesq=mixer_quality.pesq_wideband)
+    return scores
+
+
 def _report(arguments: argparse.Namespace) -> int:
-    run = results.decode(arguments.run.read_bytes())
+    document = arguments.run.read_bytes()
+    if mix_report.is_mix(document):
+        mixed = mix_report.decode(document)
+        print(mix_report.tables(mixed))
+        for path in mix_report.draw(mixed, arguments.plots) if arguments.plots else ():
+            print(f"drawn: {path}")
+        return 0
+    run = results.decode(document)
     print(results.table(run))
     if arguments.plots:
         from benchmarks.plots import draw  # noqa: PLC0415  (matplotlib is an extra)
