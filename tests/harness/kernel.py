@@ -22,9 +22,9 @@ def why_no_browser() -> str | None:
 def why_no_filter() -> str | None:
     """Why nothing may be started here that attaches a seccomp or socket filter or changes nftables; None where it may.
 
-    A kernel can lock up its compiler of filters for good (too many freed at once), and with it the queue in which nftables
-    frees its rules. Who waits for either can neither go on nor be killed. Needs root to see it, and takes it to be well
-    otherwise.
+    A kernel can lock up its compiler of filters for good (too many freed at once), and with it the queue in which
+    nftables frees its rules. Who waits for either can neither go on nor be killed. Needs root to see it; takes it to be
+    well otherwise.
     """
     waiting = sum(_wait_channel(entry).startswith(_COMPILING) for entry in Path("/proc").glob("[0-9]*"))
     if waiting < _MANY:
