@@ -36,6 +36,10 @@ from sfu.audio.orders import Effect, End, Kill, Mixed, Reason, Spawn, Tell, Unmi
 STALL_S = 0.070
 """Without a beat, which comes every 20 ms: with a timer's and a follow's time, under 100 ms to the fallback."""
 
+CALM_BEATS = 10
+"""In time, after it was without: its mixes are followed again. On a machine that is short of CPU they would otherwise
+come and go by the beat."""
+
 HANG_S = 5.0
 """Without a beat: it is killed. It may just be starved of CPU, so not at once."""
 
@@ -64,6 +68,8 @@ class Process(Struct):
     since_s: float = 0.0
     """When it came into that state, or last beat."""
     idle_since_s: float = 0.0
+    calm_beats: int = 0
+    """In time, since it stalled."""
     well_since_s: float = 0.0
     starts_at_s: float = 0.0
     pause_s: float = RESTART_S
@@ -260,18 +266,20 @@ class Fleet:
     def _on_beat(self, process: Process, warm: tuple[str, ...], now_s: float) -> list[Effect]:
         effects: list[Effect] = []
         if process.state == "stalled":
-            process.state = "well"
-            effects += [effect for name in sorted(process.spaces) for effect in self._show(name)]
+            process.calm_beats = 0 if now_s >= process.since_s + STALL_S else process.calm_beats + 1
+            if process.calm_beats >= CALM_BEATS:
+                process.state = "well"
+                effects += [effect for name in sorted(process.spaces) for effect in self._show(name)]
         process.since_s = now_s
         for name in warm:
             if name in process.spaces:
                 self._spaces[name].is_warm = True
-                effects += self._show(name)
+                effects += self._show(name) if process.state == "well" else []
         return effects
 
     def _on_silence(self, number: int, process: Process, now_s: float) -> list[Effect]:
         if process.state == "well":
-            process.state = "stalled"
+            process.state, process.calm_beats = "stalled", 0
             return [effect for name in sorted(process.spaces) for effect in self._hide(name, "hung")]
         # `on_exited` follows, with the number of the space that it hangs on, if it does.
         process.since_s = now_s

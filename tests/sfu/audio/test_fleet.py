@@ -3,6 +3,7 @@
 from sfu.audio.contract import AddProgram, Assign, Beat, Failed, Ready, Release, RemoveVoice, Settings, SetVoice, Taps
 from sfu.audio.fleet import (
     ASIDE_S,
+    CALM_BEATS,
     END_S,
     HANG_S,
     IDLE_S,
@@ -249,8 +250,7 @@ class TestDeath:
             world.exit(0, "a")
             while "a" not in world.assigned():
                 world.beat(0)
-                world.now_s = max(world.now_s, world.fleet.wakes_at_s or 0)
-                if Spawn(0) in world.wake():
+                if Spawn(0) in world.wake(0.02):
                     world.ready(0)
             waits.append(round(world.now_s - began_s))
         assert waits == [1, 2, 4]
@@ -271,10 +271,20 @@ class TestStall:
         assert world.fleet.wakes_at_s == world.now_s + STALL_S
         assert world.wake(STALL_S) == [Unmixed("a", "hung")]
 
-    def test_they_return_with_its_next_beat(self) -> None:
+    def test_they_return_once_it_has_beaten_in_time_for_a_while(self) -> None:
         world = make_world("a", processes=1)
         world.wake(STALL_S)
+        for _ in range(CALM_BEATS):
+            assert world.beat(0) == []
+            world.now_s += 0.02
         assert world.beat(0) == [Mixed("a", {None: 1})]
+
+    def test_on_a_machine_that_lets_it_stall_again_and_again_they_stay_where_they_are(self) -> None:
+        world = make_world("a", processes=1)
+        world.wake(STALL_S)
+        for beat in range(10 * CALM_BEATS):
+            world.now_s += STALL_S if beat % CALM_BEATS == 0 else 0.02
+            assert world.beat(0) == []
 
     def test_one_that_hangs_is_killed(self) -> None:
         world = make_world("a", processes=1)
