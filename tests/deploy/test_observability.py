@@ -204,6 +204,7 @@ async def test_prometheus_reads_a_running_server_and_answers_the_dashboards(palc
         (group,) = prometheus.ask("rules")["groups"]
         assert {rule["name"] for rule in group["rules"]} == {rule["alert"] for rule in alerts()}
         assert {rule["health"] for rule in group["rules"]} <= {"ok", "unknown"}
-        assert prometheus.ask("alerts")["alerts"] == []
+        # A machine that is busy with other tests may let one wait; none has waited for as long as it takes to fire.
+        assert [alert for alert in prometheus.ask("alerts")["alerts"] if alert["state"] == "firing"] == []
     finally:
         prometheus.process.stop()
