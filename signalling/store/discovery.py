@@ -78,7 +78,7 @@ def _listed(listed: Listed) -> list[ColumnElement[bool]]:
 def _filters(listed: Listed, wanted: Wanted) -> list[ColumnElement[bool]]:
     blocking = select(blocks.c.host).where(blocks.c.identity == wanted.viewer)
     excluded = select(exclusions.c.space).where(exclusions.c.identity == wanted.viewer, exclusions.c.is_block)
-    filters = [~spaces.c.host.in_(blocking), ~spaces.c.space.in_(excluded)]
+    filters: list[ColumnElement[bool]] = [~spaces.c.host.in_(blocking), ~spaces.c.space.in_(excluded)]
     for word in wanted.words:
         prefix = title_term(word)
         titled = select(terms.c.space).where(terms.c.term >= prefix, terms.c.term < prefix + _AFTER_ALL)

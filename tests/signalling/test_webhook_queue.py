@@ -63,7 +63,8 @@ def test_one_url_takes_only_so_many_at_once() -> None:
     made = queue(*(Pending(number, APP, f"space {number}") for number in range(1, 8)))
 
     assert numbers(made) == [1, 2, 3, 4][:MAX_AT_ONCE]
-    assert made.wakes_at_s is None, "nothing to wake for before one of them is back"
+    wakes_at_s = made.wakes_at_s
+    assert wakes_at_s is None, "nothing to wake for before one of them is back"
     made.on_delivered(2)
     assert made.wakes_at_s == 0.0
     assert numbers(made) == [5]
