@@ -76,15 +76,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 async def run(config: Config, read_again: Callable[[], Config]) -> None:
     """Serves until SIGTERM or SIGINT and what follows from it. Raises StartError."""
     sockets = bind_udp(config.rtc.bind_address, config.rtc.udp_ports)
+    listener = bind_tcp(config.rtc.bind_address, config.rtc.tcp_port)
     if config.rtc.use_external_ip:
         config = replace(config, rtc=replace(config.rtc, node_ips=discover(sockets, config.rtc.stun_servers)))
-    dataplane = Dataplane([each.fileno() for each in sockets])
+    dataplane = Dataplane([each.fileno() for each in sockets], tcp=listener.fileno() if listener else None)
     try:
         with tap_folder(config.control.socket) as taps:
             await _serve(config, dataplane, read_again, make_mixers(config, taps))
     finally:
         dataplane.close()
-        for each in sockets:
+        for each in [*sockets, *([listener] if listener else [])]:
             each.close()
 
 
@@ -94,7 +95,7 @@ async def _serve(config: Config, dataplane: Dataplane, read_again: Callable[[], 
     node = Node(
         name,
         fingerprint=local.fingerprint,
-        candidates=announced_candidates(config.rtc.node_ips, config.rtc.udp_ports),
+        candidates=announced_candidates(config.rtc.node_ips, config.rtc.udp_ports, config.rtc.tcp_port),
         limits=limits_of(config),
         packing=Packing(packet_ms=config.spaces.packet_ms, large_audience=config.spaces.large_audience),
     )
@@ -164,9 +165,12 @@ def installed_version() -> str:
         return "checkout"
 
 
-def announced_candidates(node_ips: Sequence[str], udp_ports: Sequence[int]) -> list[list[Candidate]]:
-    """For each worker, in the order of its ports: where its peers find it."""
-    return [[Candidate(address=address, port=port) for address in node_ips] for port in udp_ports]
+def announced_candidates(
+    node_ips: Sequence[str], udp_ports: Sequence[int], tcp_port: int | None = None
+) -> list[list[Candidate]]:
+    """For each worker, in the order of its ports: where its peers find it. By TCP they find them all at one port."""
+    by_tcp = [Candidate(address, tcp_port, "tcp") for address in node_ips] if tcp_port else []
+    return [[Candidate(address=address, port=port) for address in node_ips] + by_tcp for port in udp_ports]
 
 
 def bind_udp(address: str, ports: Sequence[int]) -> list[socket.socket]:
@@ -185,6 +189,23 @@ def bind_udp(address: str, ports: Sequence[int]) -> list[socket.socket]:
         )
         raise StartError(f"UDP port {port} on {address} cannot be had ({error.strerror}); {remedy}") from error
     return sockets
+
+
+def bind_tcp(address: str, port: int | None) -> socket.socket | None:
+    """A non-blocking listening socket, if there is to be one. Raises StartError."""
+    if port is None:
+        return None
+    is_ipv6 = ipaddress.ip_address(address).version == 6
+    family = socket.AF_INET6 if is_ipv6 else socket.AF_INET
+    try:
+        return socket.create_server((address, port), family=family, backlog=512, dualstack_ipv6=address == "::")
+    except OSError as error:
+        remedy = (
+            "choose another rtc.tcp_port, or end the process that has it"
+            if error.errno == 98
+            else "see rtc.bind_address"
+        )
+        raise StartError(f"TCP port {port} on {address} cannot be had ({error.strerror}); {remedy}") from error
 
 
 def _bind_one(address: str, port: int) -> socket.socket:

@@ -23,9 +23,15 @@ class StaleId(LookupError):  # noqa: N818
 
 class Dataplane:
     def __init__(
-        self, sockets: Sequence[int], *, consent_timeout_s: float = 30.0, join_timeout_s: float = 30.0
+        self,
+        sockets: Sequence[int],
+        *,
+        tcp: int | None = None,
+        consent_timeout_s: float = 30.0,
+        join_timeout_s: float = 30.0,
     ) -> None:
-        """One worker thread for each bound UDP socket (descriptors are duplicated; the caller keeps its own)."""
+        """One worker thread for each bound UDP socket. At the listening socket `tcp` peers of all workers are taken in
+        too, in frames (RFC 4571, RFC 6544). Descriptors are duplicated; the caller keeps its own."""
     def close(self) -> None: ...
     def fileno(self) -> int:
         """An eventfd that is readable while events wait."""

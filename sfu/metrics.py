@@ -51,6 +51,16 @@ _FAMILIES: Final = {
             "tap_in": "tap_in",
         },
     ),
+    "tcp_datagrams_total": (
+        "Datagrams in frames of TCP connections.",
+        "direction",
+        {"tcp_in": "in", "tcp_out": "out"},
+    ),
+    "tcp_connections_total": (
+        "TCP connections that named a peer; those that did not, were silent for 5 s or too many. On the first worker.",
+        "outcome",
+        {"tcp_accepted": "accepted", "tcp_refused": "refused"},
+    ),
     "peers_expired_total": (
         "Peers removed because nothing authentic came: for 30 s, or ever.",
         "reason",
@@ -87,6 +97,7 @@ _MEANINGS: Final = {
     "largest_batch_out": "Most messages sent at once so far.",
     "packets_merged": "Packets that left within a longer one (40 or 60 ms).",
     "red_packets_out": "Packets that older ones travelled with, to listeners who lose some (RFC 2198).",
+    "tcp_connections_now": "TCP connections that stand.",
     "stun_answered": "Authentic STUN checks answered.",
     "nominations": "Addresses that a client's check chose for media, the first and later ones.",
     "migrations": "Peers whose media moved to another address.",

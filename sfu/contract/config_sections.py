@@ -43,6 +43,8 @@ class Rtc(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     udp_ports: list[Port] = field(default_factory=lambda: [7882])
     """One worker thread for each. In YAML also `7882-7885` or `7882`."""
+    tcp_port: Port | None = None
+    """ICE over TCP (RFC 6544) for people whose network lets no UDP through; None: not offered."""
     bind_address: str = "::"
     """An IP address; `::` takes IPv4 too."""
     node_ips: list[str] = field(name="node_ip", default_factory=list)

@@ -66,6 +66,8 @@ class SendSection(Struct, frozen=True):
 class Candidate(Struct, frozen=True):
     address: str
     port: int
+    protocol: Literal["udp", "tcp"] = "udp"
+    """By TCP the sfu only waits for connections (`tcptype passive`, RFC 6544 §4.5)."""
 
 
 # Commands

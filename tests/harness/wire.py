@@ -21,6 +21,7 @@ from tests.harness import ice, rtp, sdp
 from tests.harness.dtls import PROFILES, Certificate, Handshake, Keys, shared_certificate
 from tests.harness.ledger import Heard, Ledger, Stamp, build_payload
 from tests.harness.path import Path, open_path
+from tests.harness.tcp_path import open_tcp_path
 
 WITHIN_S = 15.0
 """How long anything may take before its test fails: far above a loaded machine's worst, below a test's own limit."""
@@ -126,6 +127,12 @@ class WirePeer:
     async def open_path(self) -> Path:
         """A fresh local port, which becomes the current one."""
         path = await open_path(self.manner.host, self._on_datagram)
+        self.paths.append(path)
+        return path
+
+    async def open_tcp_path(self, host: str, port: int) -> Path:
+        """A connection in its place."""
+        path = await open_tcp_path(host, port, self._on_datagram)
         self.paths.append(path)
         return path
 

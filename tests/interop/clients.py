@@ -261,6 +261,9 @@ class Chromium:
 
     executable = "/usr/bin/chromium"
 
+    def __init__(self, *flags: str) -> None:
+        self._flags = flags
+
     def missing(self) -> str | None:
         return None if Path(self.executable).exists() else "Chromium is not installed: apt install chromium"
 
@@ -291,6 +294,7 @@ class Chromium:
             "--use-fake-device-for-media-stream",
             "--autoplay-policy=no-user-gesture-required",
             "--allow-loopback-in-peer-connection",
+            *self._flags,
             *flags,
         ]
         async with async_playwright() as playwright:

@@ -2,17 +2,13 @@
 
 import asyncio
 import fcntl
-import functools
 import os
-import threading
-from collections.abc import Iterator
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import msgspec
 import pytest
 
 from tests.harness.processes import Palco
-from tests.interop.clients import HERE, Aiortc, Chromium, Client, Ffmpeg, Firefox, GStreamer, Node
+from tests.interop.clients import Aiortc, Chromium, Client, Ffmpeg, Firefox, GStreamer, Node
 from tests.interop.evening import TOLERANCE_HZ, Evening, spend
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(240)]
@@ -35,16 +31,6 @@ HEARING: dict[str, Client] = {
     "node": Node(),
     "gstreamer": GStreamer(),
 }
-
-
-@pytest.fixture(scope="module")
-def page() -> Iterator[str]:
-    """page.html on an origin of its own, so that browsers need what the server says about CORS."""
-    handler = functools.partial(_Quiet, directory=str(HERE))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever).start()
-        yield f"http://127.0.0.1:{server.server_port}/page.html"
-        server.shutdown()
 
 
 @pytest.fixture(scope="module")
@@ -76,8 +62,3 @@ def test_is_heard_by(speaker: str, listener: str, evening: Evening) -> None:
             pytest.skip(f"NOT TESTED HERE: {missing}")
     heard_hz = evening.heard_hz.get(f"{speaker} by {listener}", 0.0)
     assert heard_hz == pytest.approx(tone_hz, abs=TOLERANCE_HZ), f"{heard_hz} Hz instead of {tone_hz}; {evening.faults}"
-
-
-class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        """Says nothing."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sfu.__main__ import announced_candidates, bind_udp, main
+from sfu.__main__ import announced_candidates, bind_tcp, bind_udp, main
 from sfu.contract.messages import Candidate
 from sfu.errors import StartError
 from tests.harness.processes import take_port
@@ -15,6 +15,13 @@ def test_every_worker_announces_every_address_with_its_own_port() -> None:
     assert announced_candidates(["192.0.2.1", "2001:db8::1"], [7882, 7883]) == [
         [Candidate("192.0.2.1", 7882), Candidate("2001:db8::1", 7882)],
         [Candidate("192.0.2.1", 7883), Candidate("2001:db8::1", 7883)],
+    ]
+
+
+def test_every_worker_announces_the_one_tcp_port_after_its_own() -> None:
+    assert announced_candidates(["192.0.2.1"], [7882, 7883], 7881) == [
+        [Candidate("192.0.2.1", 7882), Candidate("192.0.2.1", 7881, "tcp")],
+        [Candidate("192.0.2.1", 7883), Candidate("192.0.2.1", 7881, "tcp")],
     ]
 
 
@@ -51,3 +58,9 @@ class TestBinding:
     def test_an_address_of_another_machine_is_no_good(self) -> None:
         with pytest.raises(StartError, match=r"rtc\.bind_address"):
             bind_udp("192.0.2.1", [take_port()])
+
+    def test_a_tcp_port_that_is_taken_is_named(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            taken = other.getsockname()[1]
+            with pytest.raises(StartError, match=rf"TCP port {taken} on 127.0.0.1.*rtc\.tcp_port"):
+                bind_tcp("127.0.0.1", taken)

@@ -80,7 +80,7 @@ fn main() {
 fn run(speakers: usize, listeners: usize, seconds: u64, packet_ms: u32) {
     let server = UdpSocket::bind("127.0.0.1:0").expect("a port");
     let timeouts = Timeouts { consent: 3_600 * SECOND, join: 3_600 * SECOND };
-    let mut dataplane = Dataplane::start(&[server.as_raw_fd()], timeouts).expect("a worker");
+    let mut dataplane = Dataplane::start(&[server.as_raw_fd()], None, timeouts).expect("a worker");
     let stage = dataplane.create_stage().expect("a stage");
     let (mut talking, mut tracks) = (Vec::new(), Vec::new());
     for n in 0..speakers {
@@ -270,7 +270,7 @@ struct Direct<'a>(Sender, &'a Socket, Counters);
 
 impl Wire for Direct<'_> {
     fn send(&mut self, arena: &Arena) {
-        self.0.send(self.1, arena, &self.2);
+        self.0.send(self.1, arena, arena.messages(), &self.2);
     }
 }
 

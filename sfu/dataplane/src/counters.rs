@@ -82,6 +82,11 @@ counters! {
     rtcp_in, sender_reports_out, receiver_reports_out,
     /// Packets mirrored to other workers and taken from them; to and from taps.
     mirrored_out, mirrored_in, tap_out, tap_in,
+    /// Frames from and to TCP connections; those not sent because their reader is too slow, or is gone.
+    tcp_in, tcp_out, dropped_tcp_backlog,
+    /// TCP connections that named a peer of ours, those turned away or silent for too long (both on the first worker only),
+    /// and those that stand now.
+    tcp_accepted, tcp_refused, tcp_connections_now,
     /// Peers removed because they were silent too long, or never came.
     consent_expired, join_expired,
     /// Peers and following peers as of now.

@@ -50,10 +50,10 @@ struct Dataplane(Workers);
 #[pymethods]
 impl Dataplane {
     #[new]
-    #[pyo3(signature = (sockets, *, consent_timeout_s = 30.0, join_timeout_s = 30.0))]
-    fn new(sockets: Vec<i32>, consent_timeout_s: f64, join_timeout_s: f64) -> PyResult<Self> {
+    #[pyo3(signature = (sockets, *, tcp = None, consent_timeout_s = 30.0, join_timeout_s = 30.0))]
+    fn new(sockets: Vec<i32>, tcp: Option<i32>, consent_timeout_s: f64, join_timeout_s: f64) -> PyResult<Self> {
         let timeouts = Timeouts { consent: nanos(consent_timeout_s)?, join: nanos(join_timeout_s)? };
-        Ok(Self(Workers::start(&sockets, timeouts)?))
+        Ok(Self(Workers::start(&sockets, tcp, timeouts)?))
     }
 
     fn close(&mut self, py: Python<'_>) {

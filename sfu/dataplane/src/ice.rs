@@ -10,7 +10,8 @@
 //! nomination of another ▶ candidate   answers only, until authentic SRTP/SRTCP (before keys: DTLS) from it: then selected
 //! ```
 //!
-//! Not implemented: role conflict (a lite agent is always controlled), TCP candidates, checks of our own.
+//! An address by TCP (`route`) is one like any other. Not implemented: role conflict (a lite agent is always controlled),
+//! active and simultaneous-open TCP candidates (RFC 6544 §4.1: ours is passive), checks of our own.
 
 use std::net::SocketAddr;
 

@@ -8,12 +8,13 @@
 //! engine      one worker's machine: datagrams and commands in, datagrams and events out      ─┐
 //! peer, ice   one transport, and which of its addresses may receive what                      │ pure,
 //! stage       how loud each track is, and which are heard                                     │ per packet
+//! route       by which protocol an address is reached                                        │
 //! splice      streams joined end to end without a break                                       │
 //! classify, stun, rtp, red, rtcp, srtp, opus   bytes                                          │
 //! arena, counters   where a turn's datagrams are written, and what is counted                ─┘
 //! ```
 //!
-//! Left out, on purpose: ICE over TCP and full ICE, RTX and NACK (RFC 4585; Opus conceals what is late), transport-wide
+//! Left out, on purpose: full ICE, RTX and NACK (RFC 4585; Opus conceals what is late), transport-wide
 //! feedback (nothing here adapts to it), simulcast and all that is video's, DTLS (Python's, per handshake).
 
 pub mod arena;
@@ -31,6 +32,7 @@ pub mod ids;
 pub mod opus;
 pub mod peer;
 pub mod red;
+pub mod route;
 pub mod rtcp;
 pub mod rtp;
 pub mod splice;

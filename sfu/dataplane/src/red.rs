@@ -1,5 +1,5 @@
 //! Redundant audio (RFC 2198): older payloads that travel with a newer one, for a listener who loses some. Pure. Per
-//! packet; guarded by the fuzz target `rtp_after_open`.
+//! packet; guarded by the fuzz target `red`.
 //!
 //! ```text
 //!  0                   1                    2                   3

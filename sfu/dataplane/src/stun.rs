@@ -6,7 +6,7 @@
 //!
 //! Left out: every method but Binding; error responses (400, 401, 420, 487: silence tells a stranger nothing and
 //! amplifies nothing); MESSAGE-INTEGRITY-SHA256, long-term credentials and other authentication that ICE does not use;
-//! STUN over TCP; RFC 3489 clients, which send no magic cookie.
+//! RFC 3489 clients, which send no magic cookie.
 
 mod build;
 mod crc32;

@@ -8,6 +8,8 @@ use crate::ids::Id;
 
 pub(super) struct PeerEntry {
     pub(super) worker: usize,
+    /// Under what names TCP connections find it; none where there are no such.
+    pub(super) ufrags: Vec<Box<[u8]>>,
     pub(super) has_keys: bool,
     pub(super) tracks: Vec<Id>,
     pub(super) slots: Vec<Id>,
@@ -133,6 +135,13 @@ impl Dataplane {
             self.count_follower(following.stage, worker, -1);
         }
         Ok(())
+    }
+
+    /// TCP connections that name `ufrag` are the peer's from now on.
+    pub(super) fn list(&mut self, peer: Id, ufrag: &str) {
+        let (Some(door), Some(entry)) = (&self.door, self.peers.get_mut(peer)) else { return };
+        door.directory.insert(ufrag.as_bytes(), entry.worker);
+        entry.ufrags.push(ufrag.as_bytes().into());
     }
 
     /// Workers mirror a stage's packets only to where someone wants them.

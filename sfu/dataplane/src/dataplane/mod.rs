@@ -17,6 +17,8 @@ use std::time::Instant;
 use ring::rand::SystemRandom;
 
 use crate::counters::Counters;
+use crate::edge::tcp::acceptor::{Acceptor, Bell, Directory};
+use crate::edge::tcp::quota::{Quota, MAX_CONNECTIONS, MAX_PER_ADDRESS};
 use crate::edge::udp::Socket;
 use crate::edge::{self, EventQueue, Mailbox, Order, Worker};
 use crate::engine::command::{Barrier, Command, Event};
@@ -99,11 +101,21 @@ pub struct Dataplane {
     taps: Registry<TapEntry>,
     tickets: u64,
     random: SystemRandom,
+    /// Where TCP connections come in, if they do.
+    door: Option<Door>,
+}
+
+/// The thread that takes in TCP connections.
+struct Door {
+    directory: Arc<Directory>,
+    bell: Arc<Bell>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Dataplane {
-    /// Starts one worker for each bound UDP socket; the descriptors are duplicated.
-    pub fn start(sockets: &[RawFd], timeouts: Timeouts) -> Result<Self, Refusal> {
+    /// Starts one worker for each bound UDP socket, and takes in TCP connections at the listening socket `tcp`; the
+    /// descriptors are duplicated.
+    pub fn start(sockets: &[RawFd], tcp: Option<RawFd>, timeouts: Timeouts) -> Result<Self, Refusal> {
         if sockets.is_empty() || sockets.len() > MAX_WORKERS {
             return impossible(format!("1 to {MAX_WORKERS} sockets, not {}", sockets.len()));
         }
@@ -144,6 +156,7 @@ impl Dataplane {
             let thread = std::thread::Builder::new().name(format!("palco-worker-{worker}"));
             threads.push(thread.spawn(move || edge::run(worker_parts))?);
         }
+        let door = tcp.map(|listener| Door::open(listener, &mailboxes, &counters[0])).transpose()?;
         Ok(Self {
             mailboxes,
             threads,
@@ -156,11 +169,13 @@ impl Dataplane {
             taps: Registry::new(Kind::Tap),
             tickets: 0,
             random: SystemRandom::new(),
+            door,
         })
     }
 
     /// Ends all workers and waits for them.
     pub fn close(&mut self) {
+        self.door = None;
         for mailbox in self.mailboxes.drain(..) {
             mailbox.send(Order::Stop);
         }
@@ -208,6 +223,24 @@ impl Dataplane {
         for mailbox in &self.mailboxes {
             mailbox.send(Order::Apply(command()));
         }
+    }
+}
+
+impl Door {
+    fn open(listener: RawFd, workers: &[Mailbox], counters: &Arc<Counters>) -> io::Result<Self> {
+        let (directory, bell) = (Arc::<Directory>::default(), Arc::new(Bell::new()?));
+        let quota = Quota::new(MAX_CONNECTIONS, MAX_PER_ADDRESS);
+        let workers = workers.to_vec();
+        let acceptor = Acceptor::new(listener, bell.clone(), directory.clone(), workers, quota, counters.clone())?;
+        let thread = std::thread::Builder::new().name("palco-tcp".into()).spawn(move || acceptor.run())?;
+        Ok(Self { directory, bell, thread: Some(thread) })
+    }
+}
+
+impl Drop for Door {
+    fn drop(&mut self) {
+        self.bell.ring();
+        let _ = self.thread.take().map(JoinHandle::join);
     }
 }
 

@@ -22,10 +22,18 @@ impl Dataplane {
             return impossible(format!("no worker {worker}: there are {}", self.mailboxes.len()));
         }
         check_credentials(ufrag, pwd)?;
-        let entry = PeerEntry { worker, has_keys: false, tracks: Vec::new(), slots: Vec::new(), follows: None };
+        let entry = PeerEntry {
+            worker,
+            ufrags: Vec::new(),
+            has_keys: false,
+            tracks: Vec::new(),
+            slots: Vec::new(),
+            follows: None,
+        };
         let peer = self.peers.insert(entry).ok_or_else(full)?;
-        let (ufrag, key) = (ufrag.as_bytes().into(), stun::Key::new(pwd.as_bytes()));
-        self.send(worker, Command::CreatePeer { peer, ufrag, key });
+        let key = stun::Key::new(pwd.as_bytes());
+        self.send(worker, Command::CreatePeer { peer, ufrag: ufrag.as_bytes().into(), key });
+        self.list(peer, ufrag);
         Ok(peer)
     }
 
@@ -33,8 +41,9 @@ impl Dataplane {
     pub fn restart_ice(&mut self, peer: Id, ufrag: &str, pwd: &str) -> Result<(), Refusal> {
         let worker = self.peer(peer)?.worker;
         check_credentials(ufrag, pwd)?;
-        let (ufrag, key) = (ufrag.as_bytes().into(), stun::Key::new(pwd.as_bytes()));
-        self.send(worker, Command::RestartIce { peer, ufrag, key });
+        let key = stun::Key::new(pwd.as_bytes());
+        self.send(worker, Command::RestartIce { peer, ufrag: ufrag.as_bytes().into(), key });
+        self.list(peer, ufrag);
         Ok(())
     }
 
@@ -44,6 +53,9 @@ impl Dataplane {
         let entry = self.peers.remove(peer).ok_or(Refusal::Stale("peer"))?;
         for track in entry.tracks {
             self.forget_track(track);
+        }
+        if let Some(door) = &self.door {
+            entry.ufrags.iter().for_each(|ufrag| door.directory.remove(ufrag));
         }
         for slot in entry.slots {
             self.slots.remove(slot);

@@ -1,6 +1,9 @@
 //! The edge: worker threads with their sockets and clock, around the pure engine. All `unsafe` of the crate is below here.
 
+mod kernel;
+mod readiness;
 pub mod tap;
+pub mod tcp;
 pub mod udp;
 pub mod wake;
 
@@ -12,22 +15,20 @@ use std::sync::mpsc::{Receiver, Sender, TryRecvError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::arena::{Arena, Outbox, Wire};
+use crate::arena::{Arena, Outbox};
 use crate::counters::Counters;
 use crate::engine::command::{Command, Event};
 use crate::engine::Engine;
 use crate::ids::Id;
-use crate::{Nanos, MILLISECOND};
+use crate::Nanos;
+use kernel::Kernel;
 use tap::TapSockets;
+use tcp::{Arrival, Connections};
 use udp::{Inbox, Socket};
 use wake::{Alarm, EventFd, Poll};
 
 /// Bytes that lie in the cache while the kernel copies them: 64 listeners with ten packets each.
 const ARENA_BYTES: usize = 96 << 10;
-
-/// How long a fan-out goes on before commands and the socket are looked at again. Looking costs 2 to 3 µs. Asked after
-/// each batch of messages, which takes a few hundred µs: so it can be that much more.
-const SLICE: Nanos = MILLISECOND;
 
 /// Orders carried out in a turn: more than wait unless thousands join at once, and even then the socket has its turn.
 const ORDERS_PER_TURN: usize = 256;
@@ -46,12 +47,14 @@ pub enum Order {
     OpenTap(Id, TapSockets),
     /// Closes them.
     CloseTap(Id),
+    /// A TCP connection that names a peer of this worker.
+    Connect(Box<Arrival>),
     /// The end of the worker.
     Stop,
 }
 
 /// A worker as the face sees it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Mailbox {
     orders: Sender<Order>,
     alarm: Arc<Alarm>,
@@ -152,49 +155,15 @@ pub fn ntp_now() -> u64 {
     (since_unix.as_secs() + NTP_TO_UNIX_S) << 32 | fraction
 }
 
-/// The kernel as a wire, which notes how long each packet took to get there, and for how long a fan-out goes on.
-struct Kernel<'a> {
-    socket: &'a Socket,
-    sender: &'a mut udp::Sender,
-    counters: &'a Counters,
-    zero: Instant,
-    slice_ends: Nanos,
-    is_slice_over: bool,
-}
-
-impl Kernel<'_> {
-    fn now(&self) -> Nanos {
-        self.zero.elapsed().as_nanos() as Nanos
-    }
-}
-
-impl Wire for Kernel<'_> {
-    fn send(&mut self, arena: &Arena) {
-        self.sender.send(self.socket, arena, self.counters);
-        let now = self.now();
-        for read in arena.reads().iter().filter(|read| read.packets > 0) {
-            self.counters.observe_forward(now.saturating_sub(read.at), read.packets);
-        }
-        self.is_slice_over = now >= self.slice_ends;
-    }
-
-    fn begin_slice(&mut self) {
-        self.slice_ends = self.now() + SLICE;
-        self.is_slice_over = false;
-    }
-
-    fn is_slice_over(&self) -> bool {
-        self.is_slice_over
-    }
-}
-
 /// A worker's thread.
 struct Loop {
     worker: Worker,
     taps: HashMap<Id, TapSockets>,
+    arrivals: Vec<Arrival>,
     poll: Poll,
     inbox: Inbox,
     sender: udp::Sender,
+    connections: Connections,
     arena: Arena,
     tap_buffer: Box<[u8]>,
 }
@@ -203,12 +172,16 @@ struct Loop {
 pub fn run(worker: Worker) -> io::Result<()> {
     let poll = Poll::new(worker.socket.as_raw_fd(), &worker.alarm)?;
     let sender = udp::Sender::new(&worker.socket);
+    let connections = Connections::new()?;
+    poll.add(connections.as_raw_fd())?;
     let mut it = Loop {
         worker,
         taps: HashMap::new(),
+        arrivals: Vec::new(),
         poll,
         inbox: Inbox::default(),
         sender,
+        connections,
         arena: Arena::new(ARENA_BYTES, udp::OUTBOX),
         tap_buffer: vec![0; 2_048].into(),
     };
@@ -237,10 +210,12 @@ impl Loop {
             Err(TryRecvError::Empty) => None,
             Err(TryRecvError::Disconnected) => Some(Order::Stop),
         };
-        let timeout = if first.is_some() || self.worker.engine.is_serving() || self.worker.engine.has_mirrored() {
+        let engine = &self.worker.engine;
+        let has_work = engine.is_serving() || engine.has_mirrored() || self.connections.has_frames();
+        let timeout = if first.is_some() || has_work {
             Some(Duration::ZERO)
         } else {
-            let wakes_at = self.worker.engine.wakes_at();
+            let wakes_at = engine.wakes_at().into_iter().chain(self.connections.wakes_at()).min();
             wakes_at.map(|at| Duration::from_nanos(at.saturating_sub(self.now())))
         };
         if timeout != Some(Duration::ZERO) {
@@ -253,10 +228,18 @@ impl Loop {
     /// One turn; false if it was the last.
     fn turn(&mut self, first: Option<Order>) -> bool {
         let count = self.inbox.read(&self.worker.socket);
+        let mut frames = self.connections.read(&self.worker.counters);
         let now = self.now();
         let Worker { engine, socket, orders, counters, zero, .. } = &mut self.worker;
-        let sender = &mut self.sender;
-        let mut wire = Kernel { socket, sender, counters, zero: *zero, slice_ends: Nanos::MAX, is_slice_over: false };
+        let mut wire = Kernel {
+            socket,
+            sender: &mut self.sender,
+            connections: &mut self.connections,
+            counters,
+            zero: *zero,
+            slice_ends: Nanos::MAX,
+            is_slice_over: false,
+        };
         let mut out = Outbox::new(&mut self.arena, &mut wire);
         let mut goes_on = true;
         for order in first.into_iter().chain(orders.try_iter()).take(ORDERS_PER_TURN) {
@@ -268,6 +251,7 @@ impl Loop {
                     self.taps.insert(tap, sockets);
                 }
                 Order::CloseTap(tap) => drop(self.taps.remove(&tap)),
+                Order::Connect(arrival) => self.arrivals.push(*arrival),
                 Order::Stop => goes_on = false,
             }
         }
@@ -278,6 +262,11 @@ impl Loop {
                 engine.on_datagram(source, datagram, now, &mut out);
             }
         }
+        let mut n = 0;
+        while let Some((source, datagram)) = frames.datagram(n) {
+            engine.on_datagram(source, datagram, now, &mut out);
+            n += 1;
+        }
         for (tap, sockets) in &self.taps {
             for _ in 0..tap::READS_PER_TURN {
                 let Some(len) = sockets.read(&mut self.tap_buffer) else { break };
@@ -285,6 +274,11 @@ impl Loop {
             }
         }
         engine.end_turn(now, &mut out);
+        self.connections.give_back(frames);
+        self.connections.sweep(now, counters, |address| engine.knows(address));
+        for arrival in self.arrivals.drain(..) {
+            self.connections.connect(arrival, counters);
+        }
         self.after_turn();
         goes_on
     }

@@ -17,7 +17,7 @@ use crate::ids::Id;
 use crate::rtcp::Reception;
 use crate::rtp::Template;
 use crate::splice::ticks;
-use crate::{red, rtp, srtp, stun, Nanos, SECOND};
+use crate::{red, route, rtp, srtp, stun, Nanos, SECOND};
 
 /// After so long a silence another SSRC of the same peer may take over its track: a browser that replaced its microphone,
 /// an FFmpeg that was started again. Sooner, and a second claimant could cut into a living stream.
@@ -100,7 +100,8 @@ impl Engine {
         peer.heard_at = Some(now);
         let was_selected = peer.ice.selected().is_some();
         let checked = peer.ice.on_authenticated_check(source, datagram.len(), check.nominates, now);
-        let answer = stun::build_success(&check, source, &peer.credentials[place].key, out.room());
+        let mapped = route::plain(source);
+        let answer = stun::build_success(&check, mapped, &peer.credentials[place].key, out.room());
         if answer > 0 && answer <= checked.allowance as usize {
             out.commit(source, answer);
             peer.ice.on_sent(source, answer);
@@ -142,7 +143,7 @@ impl Engine {
         }
         let counter = if has_moved { &self.counters.migrations } else { &self.counters.nominations };
         counter.add(1);
-        self.events.push(Event::Nominated(id, address));
+        self.events.push(Event::Nominated(id, route::plain(address)));
     }
 
     fn on_dtls(&mut self, id: Id, source: SocketAddr, datagram: &[u8], now: Nanos, out: &mut Outbox<'_>) {

@@ -229,6 +229,11 @@ impl Engine {
         &mut self.events
     }
 
+    /// Whether a peer has proven to be at this address.
+    pub fn knows(&self, address: &SocketAddr) -> bool {
+        self.by_address.contains_key(address)
+    }
+
     /// Whether listeners wait for what was taken in: the next turn must follow at once.
     pub fn is_serving(&self) -> bool {
         self.round.is_running() || !self.touched.is_empty() && self.round.next_at().is_none()

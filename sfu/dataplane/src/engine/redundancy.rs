@@ -17,7 +17,7 @@ const FALLS_BELOW: [u32; MAX_DISTANCE] = [10, 50, 150];
 /// How long loss must have been low: two of a browser's reports on audio, which come every 5 s.
 const CALM: Nanos = 10 * SECOND;
 
-/// Fewer packets than this say nothing of a path: one lost of 20 would be 5 %.
+/// Fewer packets than this say nothing of a path (one lost of 20 would be 5 %): they count with those of the next report.
 const MIN_PACKETS: u32 = 40;
 
 /// What is known of one listener's losses.
@@ -25,6 +25,9 @@ const MIN_PACKETS: u32 = 40;
 pub struct Redundancy {
     distance: u8,
     calm_since: Option<Nanos>,
+    /// Reported and not yet acted on: in 1/256 of a packet, and in packets.
+    lost: u32,
+    packets: u32,
 }
 
 impl Redundancy {
@@ -33,21 +36,24 @@ impl Redundancy {
         usize::from(self.distance)
     }
 
-    /// The listener says that it lost so many of the `packets` sent since its last report.
+    /// The listener says how much it lost, in 1/256 of a packet, of the `packets` sent since its last report.
     pub fn on_report(&mut self, lost: u32, packets: u32, now: Nanos) {
-        if packets < MIN_PACKETS {
+        self.lost = self.lost.saturating_add(lost);
+        self.packets = self.packets.saturating_add(packets);
+        if self.packets < MIN_PACKETS {
             return;
         }
-        let permille = (u64::from(lost) * 1_000 / u64::from(packets)) as u32;
+        let permille = (u64::from(self.lost) * 1_000 / 256 / u64::from(self.packets)) as u32;
+        (self.lost, self.packets) = (0, 0);
         let wanted = RISES_AT.iter().filter(|bound| permille >= **bound).count() as u8;
         if wanted > self.distance {
-            *self = Self { distance: wanted, calm_since: None };
+            (self.distance, self.calm_since) = (wanted, None);
             return;
         }
         let is_calm = self.distance > 0 && permille < FALLS_BELOW[self.distance() - 1];
         match self.calm_since.filter(|_| is_calm) {
             Some(since) if now.saturating_sub(since) >= CALM => {
-                *self = Self { distance: self.distance - 1, calm_since: Some(now) };
+                (self.distance, self.calm_since) = (self.distance - 1, Some(now));
             }
             since => self.calm_since = is_calm.then_some(since.unwrap_or(now)),
         }
@@ -62,7 +68,7 @@ mod tests {
     fn after_each(losses: &[u32]) -> Vec<usize> {
         let mut it = Redundancy::default();
         let report = |(n, percent): (usize, &u32)| {
-            it.on_report(250 * percent / 100, 250, n as Nanos * 5 * SECOND);
+            it.on_report(256 * 250 * percent / 100, 250, n as Nanos * 5 * SECOND);
             it.distance()
         };
         losses.iter().enumerate().map(report).collect()
@@ -90,9 +96,11 @@ mod tests {
     }
 
     #[test]
-    fn a_few_packets_say_nothing() {
+    fn a_few_packets_say_nothing_until_there_are_more() {
         let mut it = Redundancy::default();
-        it.on_report(20, 39, 0);
+        it.on_report(256 * 4, 20, 0);
         assert_eq!(it.distance(), 0);
+        it.on_report(0, 20, SECOND);
+        assert_eq!(it.distance(), 2, "4 of 40");
     }
 }

@@ -225,12 +225,12 @@ impl Engine {
     fn on_report_blocks(&mut self, id: Id, blocks: impl Iterator<Item = ReportBlock>, now: Nanos) {
         let ntp = self.ntp(now);
         // In 1/256 of a packet, and in packets: of all streams together, for they share one path.
-        let (mut lost, mut sent) = (0u64, 0u32);
+        let (mut lost, mut sent) = (0u32, 0u32);
         for block in blocks {
             let Some(listener) = self.listener_mut(id) else { return };
             let Some(slot) = listener.slots.iter_mut().find(|slot| slot.ssrc == block.ssrc) else { continue };
             let of_slot = slot.take_reported();
-            lost += u64::from(block.fraction_lost) * u64::from(of_slot);
+            lost = lost.saturating_add(u32::from(block.fraction_lost).saturating_mul(of_slot));
             sent = sent.saturating_add(of_slot);
             self.counters.observe_loss(block.fraction_lost);
             self.counters.observe_jitter(block.jitter);
@@ -243,10 +243,10 @@ impl Engine {
                 self.counters.observe_round_trip(round_trip.as_micros() as u64);
             }
         }
-        self.adapt_redundancy(id, (lost / 256).min(u64::from(u32::MAX)) as u32, sent, now);
+        self.adapt_redundancy(id, lost, sent, now);
     }
 
-    /// A listener of whose last `sent` packets so many were lost gets as much redundancy as that asks for.
+    /// A listener that lost so much of its last `sent` packets, in 1/256 of one, gets as much redundancy as that asks for.
     fn adapt_redundancy(&mut self, id: Id, lost: u32, sent: u32, now: Nanos) {
         let Some(listener) = self.listener_mut(id) else { return };
         let before = listener.redundancy.distance();

@@ -72,7 +72,12 @@ fn option(fd: &OwnedFd, level: libc::c_int, name: libc::c_int) -> io::Result<lib
     Ok(value)
 }
 
-fn set_option(fd: &OwnedFd, level: libc::c_int, name: libc::c_int, value: libc::c_int) -> io::Result<()> {
+pub(super) fn set_option(
+    fd: &impl AsRawFd,
+    level: libc::c_int,
+    name: libc::c_int,
+    value: libc::c_int,
+) -> io::Result<()> {
     let len = mem::size_of::<libc::c_int>() as libc::socklen_t;
     // SAFETY: `value` lives through the call, and `len` is its size.
     check(unsafe { libc::setsockopt(fd.as_raw_fd(), level, name, (&raw const value).cast(), len) })?;
@@ -103,7 +108,7 @@ mod tests {
 
     impl Wire for Direct<'_> {
         fn send(&mut self, arena: &Arena) {
-            self.0.send(self.1, arena, self.2);
+            self.0.send(self.1, arena, arena.messages(), self.2);
         }
     }
 

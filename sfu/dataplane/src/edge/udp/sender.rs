@@ -51,10 +51,10 @@ impl Sender {
         }
     }
 
-    /// Sends all messages. Those that the kernel does not take are counted by their error, and stop no other.
-    pub fn send(&mut self, socket: &Socket, arena: &Arena, counters: &Counters) {
-        counters.largest_batch_out.raise_to(arena.messages().len() as u64);
-        for messages in arena.messages().chunks(OUTBOX) {
+    /// Sends some of an arena's messages. Those that the kernel does not take are counted by their error, and stop no other.
+    pub fn send(&mut self, socket: &Socket, arena: &Arena, messages: &[Message], counters: &Counters) {
+        counters.largest_batch_out.raise_to(messages.len() as u64);
+        for messages in messages.chunks(OUTBOX) {
             let mut rest = messages;
             while !rest.is_empty() {
                 let taken = self.send_batch(socket, arena, rest, counters);
