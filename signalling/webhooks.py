@@ -11,7 +11,7 @@ base64. It has no `sub`, so it opens nothing here (`signalling.tokens` requires 
 import base64
 import hashlib
 from collections.abc import Mapping
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import jwt
 import msgspec
@@ -97,14 +97,36 @@ class TicketTold(Struct, frozen=True, kw_only=True):
 Told = SpaceTold | PersonTold | ActTold | ReportTold | ReminderTold | TicketTold
 
 
-class _Room(Struct, frozen=True, kw_only=True, rename="camel"):
+class Webhook(Struct, frozen=True):
+    """How a type is described."""
+
+    summary: str
+    told: type[Told]
+
+
+WEBHOOKS: Final[Mapping[WebhookType, Webhook]] = {
+    "space.scheduled": Webhook("A space is to come.", SpaceTold),
+    "space.changed": Webhook("A space's title, start or rules are others now.", SpaceTold),
+    "space.cancelled": Webhook("A scheduled space was called off.", SpaceTold),
+    "space.started": Webhook("A space is live.", SpaceTold),
+    "space.ended": Webhook("A space is over.", SpaceTold),
+    "participant.joined": Webhook("Somebody came on stage.", PersonTold),
+    "participant.left": Webhook("Somebody left the stage.", PersonTold),
+    "moderation.act": Webhook("A moderator or the operator has acted; as in the audit trail.", ActTold),
+    "report.filed": Webhook("Somebody reported a person or a space.", ReportTold),
+    "reminder.due": Webhook("People are to be reminded now.", ReminderTold),
+    "ticket.used": Webhook("The holder of a ticket came in for the first time.", TicketTold),
+}
+
+
+class LiveKitRoom(Struct, frozen=True, kw_only=True, rename="camel"):
     """LiveKit's `Room`, as far as it is known here."""
 
     sid: str
     name: str
 
 
-class _ParticipantInfo(Struct, frozen=True, kw_only=True, rename="camel"):
+class LiveKitParticipant(Struct, frozen=True, kw_only=True, rename="camel"):
     """LiveKit's `ParticipantInfo`, likewise."""
 
     sid: str
@@ -120,12 +142,13 @@ class WebhookBody(Struct, frozen=True, kw_only=True, rename="camel", omit_defaul
     """The same at every attempt: a receiver that has seen it ignores it."""
     created_at: int
     """Seconds since 1970, as LiveKit has it."""
-    room: _Room | None = None
-    participant: _ParticipantInfo | None = None
+    room: LiveKitRoom | None = None
+    participant: LiveKitParticipant | None = None
     type: WebhookType
     space: str
     ts: Timestamp
-    data: object
+    data: Any
+    """By `type`: see `WEBHOOKS`."""
 
 
 class Happening(Struct, frozen=True, kw_only=True):
@@ -152,12 +175,12 @@ def build_body(happening: Happening) -> bytes:
     person = None
     if isinstance(told, PersonTold):
         sid = f"{happening.space}/{told.identity}"
-        person = _ParticipantInfo(sid=sid, identity=told.identity, name=told.name)
+        person = LiveKitParticipant(sid=sid, identity=told.identity, name=told.name)
     body = WebhookBody(
         event=LIVEKIT_NAMES.get(happening.type, happening.type),
         id=happening.id,
         created_at=int(happening.at_s),
-        room=_Room(sid=happening.space, name=happening.space) if happening.space else None,
+        room=LiveKitRoom(sid=happening.space, name=happening.space) if happening.space else None,
         participant=person,
         type=happening.type,
         space=happening.space,

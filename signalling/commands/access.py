@@ -16,7 +16,7 @@ from signalling.addresses import server_url
 from signalling.client.resource import Place
 from signalling.commands.development import Note, find_note
 from signalling.commands.failure import CommandFailedError
-from signalling.tokens import Grants, mint
+from signalling.tokens import Grants, PalcoGrants, mint
 
 DEFAULT_URL = "http://127.0.0.1:7880"
 
@@ -101,7 +101,14 @@ def issuer_of(note: Note) -> Issuer:
 
 
 def make_token(
-    issuer: Issuer, grants: Grants, *, space: str | None, identity: str, name: str | None, ttl_s: float
+    issuer: Issuer,
+    grants: Grants,
+    *,
+    space: str | None,
+    identity: str,
+    name: str | None,
+    ttl_s: float,
+    palco: PalcoGrants | None = None,
 ) -> str:
     """A token good from now for `ttl_s`, in `space` where one is named."""
     return mint(
@@ -112,6 +119,7 @@ def make_token(
         grants=msgspec.structs.replace(grants, room=space or ""),
         now_s=time.time(),
         lifetime_s=ttl_s,
+        palco=palco,
     )
 
 

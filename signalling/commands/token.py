@@ -9,7 +9,7 @@ import msgspec
 
 from signalling.commands.access import ROLE_GRANTS, add_config_option, find_issuer, make_token, parse_duration_s
 from signalling.commands.failure import CommandFailedError
-from signalling.tokens import Grants
+from signalling.tokens import Grants, PalcoGrants
 
 GRANT_FLAGS = {
     "room-join": "enter the space",
@@ -21,10 +21,16 @@ GRANT_FLAGS = {
     "hidden": "be left out of the roster",
 }
 
+PALCO_FLAGS = {
+    "operator": "act for the operator: end any space, ban, read reports, webhooks and the audit trail",
+    "captions": "publish captions of the space",
+}
+
 EPILOG = """examples:
   palco token --space demo --role host --identity anna
   palco token --space demo --role speaker --identity ben --ttl 2h
   palco token --room-create --room-list --identity backend
+  palco token --operator --identity on-duty --ttl 1h
   curl -H "Authorization: Bearer $(palco token --room-list)" http://127.0.0.1:7880/v1/spaces
 
 The keys come from --config or PALCO_CONFIG, from PALCO_KEY and PALCO_SECRET, or from the development server that
@@ -56,7 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--key", help="which of the configuration's keys signs (default: the first)")
     add_config_option(parser)
     grants = parser.add_argument_group("grants, in addition to the role's")
-    for flag, meaning in GRANT_FLAGS.items():
+    for flag, meaning in {**GRANT_FLAGS, **PALCO_FLAGS}.items():
         grants.add_argument(f"--{flag}", action="store_true", help=meaning)
     return parser
 
@@ -73,9 +79,24 @@ def run(arguments: argparse.Namespace) -> int:
     if not space and (grants.room_join or grants.room_admin):
         raise CommandFailedError("Which space is it good for? Name it with --space.", exit_code=2)
     identity = arguments.identity or f"{arguments.role or 'guest'}-{secrets.token_hex(3)}"
-    token = make_token(issuer, grants, space=space, identity=identity, name=arguments.name, ttl_s=arguments.ttl)
+    token = make_token(
+        issuer,
+        grants,
+        space=space,
+        identity=identity,
+        name=arguments.name,
+        ttl_s=arguments.ttl,
+        palco=chosen_palco_grants(arguments),
+    )
     sys.stdout.write(f"{token}\n")
     return 0
+
+
+def chosen_palco_grants(arguments: argparse.Namespace) -> PalcoGrants | None:
+    """None where no flag asks for any, so that the token has no such claim."""
+    if not (arguments.operator or arguments.captions):
+        return None
+    return PalcoGrants(operator=arguments.operator, captions=arguments.captions)
 
 
 def chosen_grants(arguments: argparse.Namespace) -> Grants:
@@ -83,6 +104,6 @@ def chosen_grants(arguments: argparse.Namespace) -> Grants:
     flagged = {
         name: getattr(arguments, name) for flag in GRANT_FLAGS if getattr(arguments, name := flag.replace("-", "_"))
     }
-    role = arguments.role or (None if flagged else "listener")
+    role = arguments.role or (None if flagged or arguments.operator else "listener")
     granted = ROLE_GRANTS[role] if role else Grants(can_subscribe=False)
     return msgspec.structs.replace(granted, **flagged)

@@ -12,6 +12,7 @@ from signalling.web.answers import PROBLEM
 from signalling.web.endpoint import Answer, Operation
 from signalling.web.examples import EXAMPLES
 from signalling.web.queries import IDEMPOTENCY_KEY
+from signalling.webhooks import CONTENT_TYPE, WEBHOOKS, WebhookBody, WebhookType
 
 _REF: Final = "#/components/schemas/{name}"
 _COMMON: Final = ("too_many_requests", "internal")
@@ -57,6 +58,7 @@ def describe(operations: Sequence[Operation], *, version: str) -> dict[str, Any]
         },
         "security": [{"token": []}],
         "paths": paths,
+        "webhooks": {kind: {"post": _webhook(kind, schema_of)} for kind in WEBHOOKS},
         "components": {
             "schemas": components,
             "securitySchemes": {
@@ -72,12 +74,28 @@ def describe(operations: Sequence[Operation], *, version: str) -> dict[str, Any]
 
 
 def _types_of(operations: Sequence[Operation]) -> Iterable[Any]:
-    seen: dict[Any, None] = {Problem: None}
+    seen: dict[Any, None] = {Problem: None, WebhookBody: None}
+    seen |= {webhook.told: None for webhook in WEBHOOKS.values()}
     for operation in operations:
         for kind in (operation.body, *(answer.schema for answer in operation.answers)):
             if kind is not None and kind is not str:
                 seen[kind] = None
     return seen
+
+
+def _webhook(kind: WebhookType, schema_of: dict[Any, Any]) -> dict[str, Any]:
+    body = {"properties": {"type": {"const": kind}, "data": schema_of[WEBHOOKS[kind].told]}}
+    return {
+        "operationId": f"webhook_{kind.replace('.', '_')}",
+        "summary": WEBHOOKS[kind].summary,
+        "description": "Sent to `webhook.urls`, at least once; `Authorization` is LiveKit's signature of the body.",
+        "tags": ["webhooks"],
+        "requestBody": {
+            "required": True,
+            "content": {CONTENT_TYPE: {"schema": {"allOf": [schema_of[WebhookBody], body]}}},
+        },
+        "responses": {"2XX": {"description": "Taken. Whatever else is answered, it is sent again."}},
+    }
 
 
 def _operation(operation: Operation, schema_of: dict[Any, Any]) -> dict[str, Any]:
@@ -141,7 +159,8 @@ def codes_of(operation: Operation) -> set[str]:
     by_body = () if operation.body is None else _BODY
     by_key = _KEY if operation.is_creating else ()
     by_path = ("not_found",) if "{" in operation.path else ()  # what cannot be a name leads nowhere
-    return {*operation.codes, *_COMMON, *by_token, *by_body, *by_key, *by_path}
+    by_store = () if operation.is_public else ("store_unavailable",)
+    return {*operation.codes, *_COMMON, *by_token, *by_body, *by_key, *by_path, *by_store}
 
 
 def _answer(answer: Answer, schema_of: dict[Any, Any]) -> dict[str, Any]:

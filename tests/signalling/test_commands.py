@@ -123,6 +123,15 @@ class TestToken:
         assert (grants.room_create, grants.room_list) == (True, True)
         assert (grants.room_join, grants.can_subscribe, grants.can_publish) == (False, False, False)
 
+    def test_the_operator_has_a_grant_of_its_own_and_nobody_has_it_by_the_way(
+        self, config_file: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        raw = self.mint(capsys, "--operator", "--identity", "on-duty", "--config", str(config_file))
+        read = verify(raw, keys={"key": SECRET}, now_s=time.time())
+        assert (read.palco.operator, read.palco.captions, read.grants.room_join) == (True, False, False)
+        host = self.mint(capsys, "--space", "demo", "--role", "host", "--config", str(config_file))
+        assert not verify(host, keys={"key": SECRET}, now_s=time.time()).palco.operator
+
     def test_it_ends_when_said(self, config_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
         raw = self.mint(capsys, "--space", "demo", "--ttl", "30m", "--config", str(config_file))
         left_s = verify(raw, keys={"key": SECRET}, now_s=time.time()).expires_at_s - time.time()
