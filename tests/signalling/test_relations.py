@@ -23,7 +23,15 @@ Handle = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 async def application(handle: Handle) -> AsyncIterator[RelationSource]:
     """A source that asks an application of the test's own."""
     port = free_port()
-    server = await asyncio.start_server(handle, "127.0.0.1", port)
+    handling: set[asyncio.Task[None]] = set()
+
+    async def tracked(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        handling.add(asyncio.current_task())  # type: ignore[arg-type]
+        await handle(reader, writer)
+        writer.close()
+        await writer.wait_closed()
+
+    server = await asyncio.start_server(tracked, "127.0.0.1", port)
     settings = Settings(url=f"http://127.0.0.1:{port}/relations?of=palco", timeout_s=0.2)
     source = RelationSource(Config(keys={KEY: SECRET}, relations=settings))
     try:
@@ -31,6 +39,7 @@ async def application(handle: Handle) -> AsyncIterator[RelationSource]:
     finally:
         await source.close()
         server.close()
+        await asyncio.gather(*handling, return_exceptions=True)
 
 
 def saying(status: bytes, body: bytes, asked: list[bytes]) -> Handle:
@@ -38,7 +47,6 @@ def saying(status: bytes, body: bytes, asked: list[bytes]) -> Handle:
         asked.append(await reader.readuntil(b"\r\n\r\n"))
         writer.write(b"HTTP/1.1 %s\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s" % (status, len(body), body))
         await writer.drain()
-        writer.close()
 
     return handle
 
@@ -74,7 +82,6 @@ async def test_an_application_that_says_nothing_of_use_has_said_nothing(status: 
 async def test_one_that_does_not_answer_in_time_has_said_nothing() -> None:
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
-        writer.close()
 
     async with application(silent) as source:
         assert await source.of("bob", "ada") == Relations()
