@@ -67,7 +67,6 @@ class Scene:
     created_at: str = MOMENT
     more: Json = field(default_factory=dict)
     """What of the resource is otherwise than usual."""
-    may_speak: bool = False
     links: list[Json] = field(default_factory=list)
     blocks: list[Json] = field(default_factory=list)
 
@@ -211,7 +210,7 @@ class Double:
             "participants": people,
             "you": {
                 **{key: you[key] for key in ("identity", "role", "is_muted", "is_self_muted", "is_invited")},
-                "may_speak": scene.may_speak,
+                "is_followed": False,
                 "blocked_on_stage": [],
             },
             "links": scene.links,

@@ -37,6 +37,7 @@ def test_a_refusal_at_the_door_is_explained(
 ) -> None:
     evening(double)
     double.refuse("POST", "^/whep/", status=status, code=code)
+    double.refuse("GET", "/(ws|events)$", status=status, code=code)
     shows(as_listener(open_page, wait=".screen"), screen, title)
 
 

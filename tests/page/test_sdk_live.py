@@ -107,7 +107,8 @@ def test_the_readmes_first_example_hears_a_voice_from_another_origin(page: Page,
     example = re.search(r"```html\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     assert example
     token = mint(palco, "reader", SPACE, canSubscribe=True)
-    html = example[1].replace("https://palco.example", palco.url).replace("token })", f"token: {token!r} }})")
+    html = example[1].replace("https://palco.example", palco.url).replace("evening-talk", SPACE)
+    html = html.replace("token })", f"token: {token!r} }})")
     reader = page.context.new_page()
     reader.add_init_script(path=EAR)
     reader.route(f"{ELSEWHERE}**", lambda route: route.fulfill(body=f"<!doctype html>{html}", content_type="text/html"))

@@ -31,6 +31,13 @@ class TestListening:
         assert "a=sendrecv" not in offer.body
         expect(page.locator("dialog")).to_have_count(0)
 
+    def test_where_the_audience_is_sent_the_mix_one_section_is_enough(
+        self, double: Double, open_page: OpenPage
+    ) -> None:
+        evening(double).more = {"audience": "mix"}
+        as_listener(open_page)
+        assert double.wait_for("POST", "^/whep/night-trains$").body.count("a=recvonly") == 1
+
     def test_the_stage_shows_who_speaks_and_who_is_muted(self, double: Double, open_page: OpenPage) -> None:
         evening(double)
         page = as_listener(open_page)
@@ -154,7 +161,7 @@ class TestListening:
         expect(page.locator(".notices")).to_contain_text("Not this time")
 
     def test_an_open_stage_is_one_click_away(self, double: Double, open_page: OpenPage) -> None:
-        evening(double).may_speak = True
+        evening(double).more = {"speak": "everyone"}
         page = as_listener(open_page)
         page.get_by_role("button", name="Go on stage").click()
         go_on_stage(page, wait=None)

@@ -56,13 +56,13 @@ def ears(launch: Launch) -> Browser:
 class Evening:
     """A space on a real server, and people who come in by the page."""
 
-    def __init__(self, palco: Palco, space: str, stack: ExitStack) -> None:
+    def __init__(self, palco: Palco, space: str, stack: ExitStack, *, audience: str = "forward") -> None:
         self.palco = palco
         self.space = space
         self.faults: list[str] = []
         self._stack = stack
         token = mint(palco, "host", space, **CREATOR)
-        wish = {"id": space, "title": "A live test"}
+        wish = {"id": space, "title": "A live test", "audience": audience}
         answer = httpx2.post(f"{palco.url}/v1/spaces", json=wish, headers={"Authorization": f"Bearer {token}"})
         assert answer.status_code == 201, answer.text
 
@@ -138,6 +138,20 @@ def test_all_hear_all_other_voices_and_nobody_hears_himself(
     expect(listeners[0].locator(".tile-name")).to_have_text(["Host", "Sam", "Tara"])
     expect(listeners[0].locator(".tile.speaking").first).to_be_visible()
     expect(listeners[0].locator(".house-count")).to_have_text("3 listening")
+
+
+def test_the_mix_carries_all_voices_in_one_section(palco: Palco, voices: dict[int, Browser], ears: Browser) -> None:
+    with ExitStack() as stack:
+        evening = Evening(palco, "page-mix", stack, audience="mix")
+        evening.on_stage(voices[HOST_HZ], "host", CREATOR)
+        evening.on_stage(voices[SPEAKER_HZ], "sam")
+        listener = evening.in_audience(ears)
+        assert hears(listener, HOST_HZ)
+        assert hears(listener, SPEAKER_HZ)
+        listener.get_by_role("button", name="Settings").click()
+        listener.get_by_text("Statistics").click()
+        expect(listener.locator(".statistics dd").first).to_have_text("Audience, the mix of all voices")
+    assert evening.faults == []
 
 
 SPEECH = Path(__file__).parents[1] / "media" / "speech.flac"

@@ -24,6 +24,7 @@ NOT_MESSAGES = re.compile(
     r"|Ada Moretti|Tomas Lind|Ines Carvalho|Jonas Weber|Giulia Ferri|Noor Rahman|Leo Blanc|karl-vogt"
     r"|(ada-moretti|leo-blanc|ines-carvalho)|The night timetable|beds\.example\S*|timetable\.example"
     r"|A bed on rails is a hotel.*"
+    r"|\w+day \d+ \w+ at [\d:]+"  # a moment, as the browser writes it in the reader's language
     r"|Fake .*|Default.*|opus 48 kHz.*"  # the browser's words for its devices
 )
 

@@ -7,11 +7,11 @@ import { isWeb, nameOf } from "../../signalling/page/views/links.js";
 import { proposal } from "../../signalling/page/views/plan.js";
 import { SelfMute } from "../../signalling/page/app/selfmute.js";
 import { UnheardVoice } from "../../signalling/page/app/unheard.js";
-import { screenOf } from "../../signalling/page/app/problems.js";
+import { screenOf, screenOfEnd } from "../../signalling/page/app/problems.js";
 import { parseFragment, shareLink, spaceId } from "../../signalling/page/app/route.js";
 import { PalcoError } from "../../signalling/page/sdk/api.js";
 import { backoff_ms } from "../../signalling/page/sdk/backoff.js";
-import { apply, emptyRoster, onStage, raisedHands } from "../../signalling/page/sdk/roster.js";
+import { apply, emptyRoster, mayStepUp, onStage, raisedHands } from "../../signalling/page/sdk/roster.js";
 import { iceServers, restartedAnswer, restartFragment, withDtx } from "../../signalling/page/sdk/sdp.js";
 import { ServerSentEvents } from "../../signalling/page/sdk/sse.js";
 import { summarise } from "../../signalling/page/sdk/statistics.js";
@@ -95,6 +95,16 @@ test("a line that is being spoken is replaced until it is final, and those of ot
   assert.deepEqual(roster.captions.map(({ text }) => text), ["yes", "Good evening."]);
   const many = Array.from({ length: 9 }, (_, index) => line("ada", String(index), true));
   assert.deepEqual(after(snapshot([]), ...many).captions.map(({ text }) => text), ["4", "5", "6", "7", "8"]);
+});
+
+test("who may speak follows from the space's rule, and is asked of listeners alone", () => {
+  const under = (speak, you) => mayStepUp({ space: { speak }, you: { role: "listener", is_followed: false, ...you } });
+  assert.equal(under("everyone"), true);
+  assert.equal(under("invited", { is_followed: true }), false);
+  assert.equal(under("followed"), false);
+  assert.equal(under("followed", { is_followed: true }), true);
+  assert.equal(under("everyone", { role: "speaker" }), false);
+  assert.equal(mayStepUp(emptyRoster()), false);
 });
 
 test("links come with the snapshot and are replaced as a whole", () => {
@@ -206,6 +216,12 @@ test("each refusal has its screen; an unknown code falls back to its status, an 
   assert.equal(screenOf(new PalcoError("overloaded", "", { status: 503 })), "busy");
   assert.equal(screenOf(new PalcoError("http_418", "", { status: 418 })), "failed");
   assert.equal(screenOf(undefined), "failed");
+});
+
+test("whatever word a visit ends with has a screen", () => {
+  for (const why of ["removed", "blocked", "banned", "ended", "cancelled"]) assert.equal(screenOfEnd(why), why);
+  assert.equal(screenOfEnd("ticket_revoked"), "ticket");
+  assert.equal(screenOfEnd("a word of a newer server"), "ended");
 });
 
 test("a full stage is final, a busy server and a lost network are not", () => {
