@@ -1,14 +1,13 @@
 """Finding spaces in the database: filters, words, who must not find what, and pages that neither repeat nor skip."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import itertools
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from signalling.records import BlockRecord, ExclusionRecord, SpaceRecord
-from signalling.store import IN_MEMORY, Store
+from signalling.store import Store
 from signalling.store.discovery import Listed, Place, Wanted
 from signalling.words import query_words
 
@@ -165,46 +164,38 @@ async def test_whom_one_follows_speaks_there_or_will_host(store: Store) -> None:
     assert await found(store, "upcoming", speaking_in=[], hosted_by=[]) == []
 
 
-@asynccontextmanager
-async def in_memory() -> AsyncIterator[Store]:
-    store = Store(IN_MEMORY)
-    await store.open()
-    try:
-        yield store
-    finally:
-        await store.close()
+HOSTS = itertools.count(1)
 
 
 @pytest.mark.parametrize("listed", ["live", "upcoming"])
-@settings(max_examples=25)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     there=st.lists(st.integers(0, 4), max_size=12),
     meanwhile=st.lists(st.lists(st.integers(0, 4), max_size=2), max_size=12),
     limit=st.integers(1, 5),
 )
 async def test_pages_neither_repeat_nor_skip_whatever_is_added_meanwhile(
-    there: list[int], meanwhile: list[list[int]], limit: int, listed: Listed
+    store: Store, there: list[int], meanwhile: list[list[int]], limit: int, listed: Listed
 ) -> None:
-    """On SQLite, since the order is the same SQL on both. Spaces are added at moments that repeat, so ties count."""
-    names = iter(f"s{number}" for number in range(1000))
+    """Spaces are added at moments that repeat, so ties count. Each example has a host of its own in the one store."""
+    host = f"host-{next(HOSTS)}"
+    names = (f"{host}-{number}" for number in itertools.count(1))
 
-    async def add(store: Store, moment: int) -> str:
+    async def add(moment: int) -> str:
         started_at_s = float(moment) if listed == "live" else None
-        record = space(next(names), started_at_s=started_at_s, starts_at_s=float(moment))
+        record = space(next(names), host=host, started_at_s=started_at_s, starts_at_s=float(moment))
         await keep(store, record)
         return record.space
 
     seen: list[str] = []
     after: Place | None = None
-    async with in_memory() as store:
-        first = [await add(store, moment) for moment in there]
-        arrivals = iter(meanwhile)
-        while page := await store.discovery.page(listed, Wanted(viewer="eve"), after=after, limit=limit):
-            seen += [record.space for record in page]
-            last = page[-1]
-            after = Place(listed, last.starts_at_s or 0.0, last.space)
-            for moment in next(arrivals, []):
-                await add(store, moment)
+    first = [await add(moment) for moment in there]
+    arrivals = iter(meanwhile)
+    while page := await store.discovery.page(listed, Wanted(viewer="eve", host=host), after=after, limit=limit):
+        seen += [record.space for record in page]
+        after = Place(listed, page[-1].starts_at_s or 0.0, page[-1].space)
+        for moment in next(arrivals, []):
+            await add(moment)
 
     assert len(seen) == len(set(seen)), "none is shown twice"
     assert set(first) <= set(seen), "none that was there is missing"
