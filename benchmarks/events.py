@@ -87,7 +87,7 @@ class Crowd:
 
     async def _line(self) -> bytes:
         assert self.process.stdout
-        async with asyncio.timeout(180):
+        async with asyncio.timeout(400):
             line = await self.process.stdout.readline()
         if not line:
             raise RuntimeError("the streams' process ended; see above")
@@ -272,11 +272,17 @@ async def measure(*, streams: int, stalled: int, seconds: float, server_cpu: int
 async def _with_stalled(
     palco: RunningPalco, stage: Stage, readers: Crowd, stalled: int, *, seconds: float, cpu: int
 ) -> list[Phase]:
-    """The usual stage once more, beside those who do not read; they are cut off after twenty seconds of it."""
+    """The busiest stage once more, which fills their buffers; they are cut off after twenty seconds of not reading."""
     async with crowd(palco, stalled, name="stalled", reads=False, cpu=cpu):
         within_s = min(seconds, 12.0)
         made = await run_phase(
-            "usual stage, with stalled readers", palco, stage, readers, pace="usual", stalled=stalled, seconds=within_s
+            "busiest stage, with stalled readers",
+            palco,
+            stage,
+            readers,
+            pace="busiest",
+            stalled=stalled,
+            seconds=within_s,
         )
         print(line_of(made), flush=True)
         return [made]
@@ -320,7 +326,7 @@ def main(arguments: argparse.Namespace, *, started: str, machine: Any, save: Pat
 
 
 def summary(started: str, machine: dict[str, Any], phases: list[Phase]) -> Run:
-    alone = next((phase for phase in phases if phase.name == "usual stage"), None)
+    alone = next((phase for phase in phases if phase.name == "busiest stage"), None)
     beside = next((phase for phase in phases if phase.stalled), None)
     if alone is None or beside is None:
         return Run(started, machine, phases)

@@ -21,6 +21,7 @@ import httpx2
 import msgspec
 from msgspec import Struct
 
+from benchmarks.asking import Asked, Lines
 from benchmarks.events import bearer, percentile
 from benchmarks.measure import usage
 from benchmarks.palco import Palco, RunningPalco
@@ -30,11 +31,10 @@ SPACE: Final = "town-hall"
 PEOPLE: Final = 40
 """With a session each: one speaks, the others listen."""
 
-CONNECTIONS: Final = 64
-
 SHARES: Final = {"read_space": 30, "read_people": 10, "hand": 24, "mute": 16, "react": 15, "link": 5}
 """Of a hundred requests. Hands, mutes and links are written to the disk before they are answered."""
 
+CONSENT_EVERY_S: Final = 8.0
 PACKET_EVERY_S: Final = 0.001
 WATCH_S: Final = 0.1
 
@@ -77,12 +77,14 @@ class Run(Struct, frozen=True):
 class Hall:
     """A space with people in it."""
 
-    def __init__(self, palco: RunningPalco, http: httpx2.AsyncClient) -> None:
+    def __init__(self, palco: RunningPalco, lines: Lines) -> None:
         self.palco = palco
-        self.http = http
-        self.path = f"{palco.url}/v1/spaces/{SPACE}"
+        self._lines = lines
+        self._path = f"/v1/spaces/{SPACE}"
         grants = {"room": SPACE, "roomJoin": True, "roomAdmin": True, "roomCreate": True, "canPublish": True}
-        self.host = bearer(palco, "bench", grants)
+        self._host = bearer(palco, "bench", grants)
+        listening = {"room": SPACE, "roomJoin": True}
+        self._listeners = [bearer(palco, _name(number), listening) for number in range(PEOPLE)]
         self._raised: set[int] = set()
         self._is_muted = False
         self._links: list[str] = []
@@ -90,14 +92,14 @@ class Hall:
     @contextlib.asynccontextmanager
     async def people(self) -> AsyncIterator[list[WirePeer]]:
         """The first speaks, by WHIP; the others listen, by WHEP."""
-        async with contextlib.AsyncExitStack() as stack:
-            peers = []
+        async with contextlib.AsyncExitStack() as stack, httpx2.AsyncClient(trust_env=False) as http:
+            peers: list[WirePeer] = []
             for number in range(PEOPLE):
                 is_speaker = number == 0
                 peer = WirePeer(_name(number), Manner(["sendonly" if is_speaker else "recvonly"]))
                 await stack.enter_async_context(peer)
                 video = {"room": SPACE, "roomJoin": True, "canPublish": is_speaker}
-                answer = await self.http.post(
+                answer = await http.post(
                     f"{self.palco.url}/{'whip' if is_speaker else 'whep'}/{SPACE}",
                     content=peer.offer().sdp(),
                     headers={"Content-Type": "application/sdp", **bearer(self.palco, _name(number), video)},
@@ -105,41 +107,54 @@ class Hall:
                 answer.raise_for_status()
                 await peer.connect(answer.text)
                 peers.append(peer)
-            yield peers
+            staying = asyncio.create_task(_stay(peers))
+            try:
+                yield peers
+            finally:
+                staying.cancel()
 
-    def acts(self) -> dict[str, Callable[[], Awaitable[httpx2.Response]]]:
+    def acts(self) -> dict[str, Callable[[], Awaitable[Asked]]]:
         return {
-            "read_space": lambda: self.http.get(self.path, headers=self.host),
-            "read_people": lambda: self.http.get(f"{self.path}/participants", headers=self.host),
+            "read_space": lambda: self._ask("GET", ""),
+            "read_people": lambda: self._ask("GET", "/participants"),
             "hand": self._hand,
             "mute": self._mute,
-            "react": lambda: self.http.post(f"{self.path}/reactions", json={"emoji": "👏"}, headers=self.host),
+            "react": lambda: self._ask("POST", "/reactions", {"emoji": "👏"}),
             "link": self._link,
         }
 
-    async def mute(self, *, is_muted: bool) -> httpx2.Response:
-        act = "mute" if is_muted else "unmute"
-        return await self.http.post(f"{self.path}/participants/{_name(0)}/{act}", headers=self.host)
+    async def _ask(self, method: str, path: str, body: object = None) -> Asked:
+        return await self._lines.ask(method, self._path + path, self._host, body)
 
-    async def _hand(self) -> httpx2.Response:
+    async def mute(self, *, is_muted: bool) -> Asked:
+        act = "mute" if is_muted else "unmute"
+        return await self._ask("POST", f"/participants/{_name(0)}/{act}")
+
+    async def _hand(self) -> Asked:
         number = random.randrange(1, PEOPLE)
-        video = {"room": SPACE, "roomJoin": True}
         self._raised ^= {number}
         method = "POST" if number in self._raised else "DELETE"
-        return await self.http.request(method, f"{self.path}/hand", headers=bearer(self.palco, _name(number), video))
+        return await self._lines.ask(method, f"{self._path}/hand", self._listeners[number])
 
-    async def _mute(self) -> httpx2.Response:
+    async def _mute(self) -> Asked:
         self._is_muted = not self._is_muted
         return await self.mute(is_muted=self._is_muted)
 
-    async def _link(self) -> httpx2.Response:
+    async def _link(self) -> Asked:
         if len(self._links) >= 3:
-            return await self.http.delete(f"{self.path}/links/{self._links.pop(0)}", headers=self.host)
-        url = f"https://palco.example/{random.randrange(1000)}"
-        answer = await self.http.post(f"{self.path}/links", json={"url": url}, headers=self.host)
-        if answer.status_code == 201:
-            self._links.append(answer.json()["id"])
+            return await self._ask("DELETE", f"/links/{self._links.pop(0)}")
+        answer = await self._ask("POST", "/links", {"url": f"https://palco.example/{random.randrange(1000)}"})
+        if answer.status == 201:
+            self._links.append(msgspec.json.decode(answer.body)["id"])
         return answer
+
+
+async def _stay(peers: Sequence[WirePeer]) -> None:
+    """Says now and then that they are still there (RFC 7675), or the sfu lets them go after half a minute."""
+    while True:
+        await asyncio.sleep(CONSENT_EVERY_S)
+        for peer in peers:
+            await peer.check(nominates=True)
 
 
 def _name(number: int) -> str:
@@ -156,8 +171,8 @@ async def ask(hall: Hall, per_s: float, seconds: float) -> Requests:
     async def one(name: str, due_s: float) -> None:
         try:
             answer = await acts[name]()
-            statuses[str(answer.status_code)] += 1
-        except httpx2.TransportError as error:
+            statuses[str(answer.status)] += 1
+        except (OSError, asyncio.IncompleteReadError) as error:
             statuses[type(error).__name__] += 1
         took_ms[name].append((time.monotonic() - due_s) * 1000)
 
@@ -232,11 +247,10 @@ async def measure(
 ) -> tuple[list[Requests], Mutes]:
     with tempfile.TemporaryDirectory(prefix="palco-requests-", dir=Path.home()) as directory:
         palco = await Palco().start(Path(directory), server_cpu, speakers=10)
-        limits = httpx2.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
         try:
             await palco.open_space(SPACE)
-            async with httpx2.AsyncClient(timeout=30.0, trust_env=False, limits=limits) as http:
-                hall = Hall(palco, http)
+            async with Lines(palco.url).open() as lines:
+                hall = Hall(palco, lines)
                 async with hall.people() as people:
                     muted = await mute_at_the_packet(hall, people[0], people[1], mutes)
                     print(line_of_mutes(muted), flush=True)

@@ -32,7 +32,7 @@ _PONG: Final = b"\x8a\x84\0\0\0\0"
 
 _READ_BYTES: Final = 1 << 18
 _OPENING_AT_A_TIME: Final = 200
-_OPEN_WITHIN_S: Final = 120.0
+_OPEN_WITHIN_S: Final = 300.0
 
 
 class Job(Struct, frozen=True):

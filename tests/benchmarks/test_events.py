@@ -33,16 +33,16 @@ def test_a_percentile_is_one_of_the_values(share: float, expected: float) -> Non
 
 
 def test_what_the_stalled_cost_is_told_next_to_the_run_without_them() -> None:
-    alone = phase("usual stage", resident=1000, kernel=500)
-    beside = phase("usual stage, with stalled readers", stalled=10, delay_ms=110.0, resident=3000, kernel=1500)
-    run = summary("now", {}, [phase("busiest stage"), alone, beside])
+    alone = phase("busiest stage", resident=1000, kernel=500)
+    beside = phase("busiest stage, with stalled readers", stalled=10, delay_ms=110.0, resident=3000, kernel=1500)
+    run = summary("now", {}, [phase("usual stage"), alone, beside])
     assert run.stalled_resident_bytes_each == 200
     assert run.stalled_kernel_bytes_each == 100
     assert run.stalled_delay_ratio_p99 == pytest.approx(1.1)
 
 
 def test_without_them_nothing_is_claimed() -> None:
-    assert summary("now", {}, [phase("usual stage")]).stalled_delay_ratio_p50 is None
+    assert summary("now", {}, [phase("busiest stage")]).stalled_delay_ratio_p50 is None
 
 
 def test_delays_are_sorted_and_thinned() -> None:
