@@ -32,6 +32,10 @@ def report_loss(peer: WirePeer, *, percent: int) -> None:
     peer.send_rtcp(rtp.build_receiver_report(1, [rtp.ReportBlock(ssrc, 256 * percent // 100, 0, 0, 0, 0, 0)]))
 
 
+async def hears(peer: WirePeer, packets: int) -> None:
+    await peer.until(lambda: len(peer.ledger.heard) == packets, what=f"hearing {packets} packets")
+
+
 async def test_only_who_reports_loss_and_understands_it_is_sent_older_packets_too(tmp_path: Path) -> None:
     async with LiveSfu(tmp_path) as sfu:
         ana = await sfu.join("ana", "whip")
@@ -42,14 +46,14 @@ async def test_only_who_reports_loss_and_understands_it_is_sent_older_packets_to
         for payload in PAYLOADS[:100]:
             ana.say(payload=payload)
         for peer in everyone:
-            await peer.until(lambda peer=peer: len(peer.ledger.heard) == 100, what="the first 100 packets")
+            await hears(peer, 100)
         report_loss(lossy, percent=15)
         report_loss(clean, percent=0)
         report_loss(plain, percent=15)
         for payload in PAYLOADS[100:]:
             ana.say(payload=payload)
         for peer in everyone:
-            await peer.until(lambda peer=peer: len(peer.ledger.heard) == 200, what="the other 100 packets")
+            await hears(peer, 200)
 
     for peer in (clean, plain):
         assert [heard.packet.payload for heard in peer.ledger.heard] == PAYLOADS

@@ -25,6 +25,10 @@ async def join_by_tcp(sfu: LiveSfu, identity: str, kind: Kind, **manner: Any) ->
     return peer
 
 
+async def hears(listener: WirePeer, speaker: WirePeer, *, packets: int) -> None:
+    await listener.until(lambda: len(listener.numbers(speaker)) >= packets, what=f"hearing {speaker.name}")
+
+
 async def test_a_speaker_and_a_listener_by_tcp_are_in_the_same_space_as_those_by_udp(tmp_path: Path) -> None:
     async with LiveSfu(tmp_path, workers=2, rtc={"tcp_port": take_port()}) as sfu:
         by_tcp, by_udp = await join_by_tcp(sfu, "ana", "whip"), await sfu.join("ben", "whip")
@@ -32,10 +36,7 @@ async def test_a_speaker_and_a_listener_by_tcp_are_in_the_same_space_as_those_by
         for speaker in (by_tcp, by_udp):
             for listener in listeners:
                 async with speaker.speaking():
-                    await listener.until(
-                        lambda speaker=speaker, listener=listener: len(listener.numbers(speaker)) >= 20,
-                        what=f"hearing {speaker.name}",
-                    )
+                    await hears(listener, speaker, packets=20)
         assert all(not listener.dropped for listener in listeners)
 
 
