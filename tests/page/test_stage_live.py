@@ -1,6 +1,7 @@
 """The page against the real server: people in browsers who really hear each other. One Chromium for each voice."""
 
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -172,7 +173,7 @@ def test_speech_comes_through_and_the_statistics_say_how(
     assert heard["mean_square"] > MEAN_SQUARE_OF_A_WHISPER
     listener.get_by_role("button", name="Settings").click()
     listener.get_by_text("Statistics").click()
-    expect(listener.locator(".statistics dd").nth(1)).to_contain_text("opus 48 kHz, AEAD_AES_128_GCM")
+    expect(listener.locator(".statistics dd").nth(1)).to_have_text(re.compile("opus 48 kHz, .*AEAD_AES_128_GCM"))
     expect(listener.locator(".statistics dd").nth(5)).to_contain_text("%")
 
 
