@@ -177,6 +177,7 @@ def hums() -> Samples:
     return heard[2 * RATE_HZ :]
 
 
+@pytest.mark.timeout(600)  # ten seconds by itself; a machine that does much else needs more
 class TestTenMinutes:
     """Two speakers whose clocks are 200 ppm apart: 120 ms in ten minutes, six frames to gain or lose between them.
 
