@@ -229,11 +229,14 @@ class Promises(RuleBasedStateMachine):
             remote_ufrag="them",
             owner=admission.owner,
         )
-        if kind != "whep":  # a second sending session takes the first one's place
-            for old in [s for s in self.sfu.sessions.values() if s.identity == identity and s.kind != "whep"]:
-                del self.sfu.sessions[old.session]
-                self.space.on_session_closed(old.session, self.now_s)
+        displaced = [
+            old.session for old in self.sfu.sessions.values() if old.identity == identity and old.kind != "whep"
+        ]
         self.sfu.open(state, is_on_stage=admission.is_on_stage, is_muted=admission.is_muted)
+        if kind != "whep":  # a second sending session takes the first one's place, and its seat
+            for old in displaced:
+                del self.sfu.sessions[old]
+                self.carry_out(self.space.on_session_closed(old, self.now_s))
         if self.carry_out(self.space.on_session_opened(name, ufrag="ours", now_s=self.now_s)):
             self.out.pop(identity, None)
 
