@@ -6,6 +6,7 @@ it missed, or the space afresh, when its wire has emptied; if that takes too lon
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Protocol
@@ -87,6 +88,8 @@ class _Round(Struct):
     """Who has this number has all that was told to everyone before."""
     last: int
     began_s: float
+    cpu_s: float
+    """What this thread had used when it began; what others' work in between costs counts too."""
     is_final: bool
     position: int = 0
     packed: dict[Packing, bytes] = {}
@@ -203,7 +206,9 @@ class Feed:
             self._quiet_since_s = now_s
         else:
             watchers = [watcher for identity in personal for watcher in self._watchers.get(identity, ())]
-        self._round = _Round(watchers, shared, personal, after, self._ring.last, now_s, self._is_over)
+        self._round = _Round(
+            watchers, shared, personal, after, self._ring.last, now_s, time.thread_time(), self._is_over
+        )
         self._slice()
 
     def _slice(self) -> None:
@@ -220,7 +225,7 @@ class Feed:
             loop.call_soon(self._slice)  # once more after the last: the loop writes between its turns
             return
         self._round = None
-        self._pacer.on_sent(turn.began_s, loop.time())
+        self._pacer.on_sent(turn.began_s, time.thread_time() - turn.cpu_s)
         if not turn.is_final:
             self._turn()
 

@@ -22,9 +22,9 @@ MOST_PER_S: Final = 30
 MAX_PEOPLE: Final = 50
 """In one message, some 15 kB; the others wait for the next tick."""
 
-COST_SHARE: Final = 2.0
-"""A tick that took the sender so long is not followed by another within so many times that: half of the time at the
-most goes into telling, and the larger an audience is, the more is put together for it."""
+COST_SHARE: Final = 1.5
+"""A tick that cost the sender so much processor time is not followed by another within so many times that: two thirds
+of it at the most go into telling, and the larger an audience is, the more is put together for it."""
 
 
 class Told(Struct, frozen=True):
@@ -108,9 +108,9 @@ class Pacer:
         everything = len(self._shared) + len(self._people) + 1
         return self._take(shared=everything, personal=len(get_args(NoticeType)), people=everything)
 
-    def on_sent(self, began_s: float, ended_s: float) -> None:
-        """How long the last tick took to be written to all."""
-        self._opens_at_s = max(self._opens_at_s, began_s + COST_SHARE * (ended_s - began_s))
+    def on_sent(self, began_s: float, cost_s: float) -> None:
+        """What it cost to write the last tick to all."""
+        self._opens_at_s = max(self._opens_at_s, began_s + COST_SHARE * cost_s)
 
     def _put_person(self, event: EventType, payload: Payload) -> None:
         identity = getattr(payload, "identity", "")

@@ -17,7 +17,7 @@ from signalling.events import (
     Reactions,
     You,
 )
-from signalling.pacing import MAX_PEOPLE, MOST_PER_S, PERSONAL_EVERY_S, SHARED_AT_ONCE, TICK_S, Pacer, Told
+from signalling.pacing import COST_SHARE, MAX_PEOPLE, MOST_PER_S, PERSONAL_EVERY_S, SHARED_AT_ONCE, TICK_S, Pacer, Told
 from signalling.resources import Counts, ParticipantResource
 
 NOW_S = 100.0
@@ -142,9 +142,9 @@ def test_a_tick_that_took_long_is_followed_later() -> None:
     pacer = Pacer()
     pacer.put("counts", Counts(speakers=0, listeners=1))
     pacer.take(NOW_S)
-    pacer.on_sent(NOW_S, NOW_S + 0.2)
+    pacer.on_sent(NOW_S, 0.2)
     pacer.put("counts", Counts(speakers=0, listeners=2))
-    assert pacer.wakes_at_s == NOW_S + 0.4  # half of the time at the most
+    assert pacer.wakes_at_s == NOW_S + 0.2 * COST_SHARE
 
 
 def test_at_the_end_nothing_is_held_back() -> None:
