@@ -16,6 +16,7 @@ from playwright.async_api import Page, async_playwright
 
 from signalling.client import resource, session
 from tests.harness import sound
+from tests.harness.kernel import why_no_browser
 
 HERE = Path(__file__).parent
 LONGEST_S = "300"
@@ -233,7 +234,7 @@ class Firefox:
             return "Firefox is not installed: apt install firefox-esr"
         if shutil.which("node") is None or not (HERE / "node_modules" / "puppeteer-core").exists():
             return "Firefox's driver is not installed: apt install nodejs npm && npm ci --prefix tests/interop"
-        return None
+        return why_no_browser()
 
     def _argv(self, mode: str, place: Place, endpoint: str, tone_hz: int) -> list[str]:
         executable = shutil.which("firefox-esr") or shutil.which("firefox") or ""
@@ -265,7 +266,9 @@ class Chromium:
         self._flags = flags
 
     def missing(self) -> str | None:
-        return None if Path(self.executable).exists() else "Chromium is not installed: apt install chromium"
+        if not Path(self.executable).exists():
+            return "Chromium is not installed: apt install chromium"
+        return why_no_browser()
 
     @asynccontextmanager
     async def speaks(self, place: Place, tone_hz: int) -> AsyncIterator[None]:
