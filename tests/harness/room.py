@@ -59,7 +59,8 @@ class Room:
     def __init__(self, palco: Palco, *, max_speakers: int | None = None) -> None:
         self.palco = palco
         self.space = f"room-{secrets.token_hex(6)}"
-        self.host = mint(palco, "host", self.space, **CREATOR)
+        self.host_identity = f"host-{self.space}"  # of his own: whom a host blocks is blocked in all his spaces
+        self.host = mint(palco, self.host_identity, self.space, **CREATOR)
         self._max_speakers = max_speakers
         self._stack = AsyncExitStack()
 

@@ -37,7 +37,7 @@ async ({ speakerToken, listenerToken, space }) => {
 def page(palco: Palco, launch: Launch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     """A page of the server's origin whose `sdk` holds a microphone and the two ends' tokens."""
     wav = voice(tmp_path_factory.mktemp("sdk") / "voice.wav", HOST_HZ)
-    host = mint(palco, "host", SPACE, **CREATOR)
+    host = mint(palco, "sdk-host", SPACE, **CREATOR)
     headers = {"Authorization": f"Bearer {host}"}
     httpx2.post(f"{palco.url}/v1/spaces", json={"id": SPACE, "title": "By module"}, headers=headers)
     tokens = {

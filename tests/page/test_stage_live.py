@@ -227,7 +227,7 @@ def test_who_is_blocked_does_not_come_back_with_a_new_link_either(
     evening: Evening, voices: dict[int, Browser], ears: Browser
 ) -> None:
     host = evening.on_stage(voices[HOST_HZ], "host", CREATOR)
-    speaker = evening.on_stage(voices[SPEAKER_HZ], "sam")
+    speaker = evening.on_stage(voices[SPEAKER_HZ], "sid")
     listener = evening.in_audience(ears)
     assert hears(listener, SPEAKER_HZ)
     host.locator(".tile").nth(1).get_by_role("button").click()
@@ -235,7 +235,7 @@ def test_who_is_blocked_does_not_come_back_with_a_new_link_either(
     host.get_by_role("button", name="Block for good").click()
     expect(speaker.get_by_role("heading", name="You cannot enter this space")).to_be_visible()
     assert misses(listener, SPEAKER_HZ, witness_hz=HOST_HZ)
-    again = evening.enter(voices[SPEAKER_HZ], "sam", SPEAKER)
+    again = evening.enter(voices[SPEAKER_HZ], "sid", SPEAKER)
     expect(again.locator('[data-screen="blocked"], [data-screen="unknown"]')).to_be_visible()
 
 

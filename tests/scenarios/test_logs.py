@@ -83,4 +83,4 @@ async def test_one_visit_can_be_followed_by_identity_and_session(make_palco: Cal
     assert {("sfu", "left"), ("signalling", "left")} <= set(told)
     assert {line["session"] for line in lines if "session" in line} == {session}
     (act,) = [line for line in lines if line["event"] == "act"]
-    assert (act["action"], act["by"], act["upon"]) == ("mute", "host", "ana")
+    assert (act["action"], act["by"], act["upon"]) == ("mute", room.host_identity, "ana")

@@ -158,7 +158,7 @@ async def test_one_promoted_to_cohost_may_moderate_and_one_demoted_may_not(room:
 
 async def test_mute_all_silences_everyone_but_who_moderates(room: Room, scene: dict[str, Guest]) -> None:
     ana, ben, *_ = scene.values()
-    host = await room.join(await room.guest("host", room.host, ana.peer.manner), "whip")
+    host = await room.join(await room.guest(room.host_identity, room.host, ana.peer.manner), "whip")
     listener = await room.listener("eve", sections=3)
     await meet_all([ana, ben, host], [listener])
     response = await room.call("POST", f"/v1/spaces/{room.space}/mute-all", room.host)

@@ -47,7 +47,7 @@ def token(
         name=identity.title(),
         grants=Grants(**given),
         now_s=time.time() - age_s,
-        lifetime_s=600.0,
+        lifetime_s=7200.0,
         palco=palco,
     )
 

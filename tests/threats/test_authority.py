@@ -24,7 +24,7 @@ async def test_t24_self_unmute_by_no_way_at_all(room: Room) -> None:
         ("POST", f"/v1/spaces/{room.space}/mute-all", None),
     ):
         response = await room.call(method, where, ana.token, json=body)
-        assert response.status_code in {403, 404, 405}, (method, where, response.text)
+        assert response.status_code in {400, 403, 404, 405}, (method, where, response.text)
     await silent_after(ana, [cem], witness=ben, since=since)
     await room.restart_ice(ana)
     await ana.peer.check(nominates=True)
@@ -37,8 +37,9 @@ async def test_t24_self_unmute_by_no_way_at_all(room: Room) -> None:
 async def test_t25_identity_is_the_tokens_and_never_the_messages(room: Room) -> None:
     await room.speaker("ana")
     listener = await room.listener("mallory")
-    claims = {"identity": "host", "sub": "host", "role": "host", "sender": "host"}
-    spoofs = {"X-Identity": "host", "X-Forwarded-User": "host", "Cookie": f"token={room.host}"}
+    host = room.host_identity
+    claims = {"identity": host, "sub": host, "role": "host", "sender": host}
+    spoofs = {"X-Identity": host, "X-Forwarded-User": host, "Cookie": f"token={room.host}"}
     path = f"/v1/spaces/{room.space}/participants/ana/mute"
     for body in (claims, {}, None):
         response = await room.call("POST", path, listener.token, json=body, headers=spoofs)

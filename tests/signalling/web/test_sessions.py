@@ -165,7 +165,9 @@ async def test_a_preflight_needs_no_token_and_says_nothing_but_what_may_be_asked
     assert (response.status_code, response.text) == (200, "")
     assert response.headers["accept-post"] == "application/sdp"
     assert response.headers["access-control-allow-methods"] == "OPTIONS, HEAD, GET, POST, PUT, PATCH, DELETE"
-    assert response.headers["access-control-allow-headers"] == "Authorization, Content-Type, If-Match"
+    assert response.headers["access-control-allow-headers"] == (
+        "Authorization, Content-Type, If-Match, Idempotency-Key"
+    )
     assert response.headers["access-control-max-age"] == "86400"
     assert "access-control-allow-credentials" not in response.headers
     assert "link" not in response.headers
