@@ -1,8 +1,8 @@
 """Whether the workers keep up with what they forward. A machine.
 
 A worker that falls behind sends larger messages less often, so its CPU tells little: it is busy long before it is full.
-What tells is lateness. A packet that takes longer than the 20 ms to the next one means that a queue is growing, and one
-more listener makes it grow for all.
+What tells is lateness: where a queue grows, soon every packet takes longer than the 20 ms to the next one, and one more
+listener makes it longer for all. A storm of joins makes some late, too, by what it takes of the core; that passes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ LATE_BUCKET = "forward_le_inf"
 
 BUCKETS = "forward_le_"
 
-ENTERS_AT = 0.05
+ENTERS_AT = 0.5
 LATE_SAMPLES = 3
 """Refusing begins after this many bad samples in a row: a queue grows for seconds, while a machine that stopped for the
 length of three packets, whoever was to blame, is as good as before. With one voice those three are one in seventeen."""
