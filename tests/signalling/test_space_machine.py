@@ -114,7 +114,6 @@ class Promises(RuleBasedStateMachine):
         self.out: dict[str, float] = {}
         """Whom an acknowledged removal keeps out, unless by a later token."""
         self.blocked: set[str] = set()
-        self.tickets: dict[str, str] = {}
         self.crash_after: int | None = None
 
     @initialize(
@@ -181,6 +180,10 @@ class Promises(RuleBasedStateMachine):
     def session_of(self, identity: str) -> str | None:
         return next((name for name, session in self.sfu.sessions.items() if session.identity == identity), None)
 
+    def ticket_holders(self) -> set[str]:
+        """By what is written: issued or transferred to them, and not revoked."""
+        return {ticket.identity for ticket in self.run(self.store.spaces.tickets("hall")) if ticket.is_valid}
+
     @property
     def is_on(self) -> bool:
         return self.space.is_live
@@ -216,7 +219,7 @@ class Promises(RuleBasedStateMachine):
                 raise
             return
         assert identity not in self.blocked
-        assert self.space.record.ticket is None or identity == HOST or identity in self.tickets
+        assert self.space.record.ticket is None or identity == HOST or identity in self.ticket_holders()
         state = m.SessionState(
             session=name,
             space="hall",
@@ -346,8 +349,7 @@ class Promises(RuleBasedStateMachine):
     def issue(self, identity: str) -> None:
         self.names += 1
         number = f"{self.names:024x}"
-        if self.attempt(lambda: self.space.on_issue_ticket(number, identity, self.now_s)[1]):
-            self.tickets[identity] = number
+        self.attempt(lambda: self.space.on_issue_ticket(number, identity, self.now_s)[1])
 
     @rule(identity=PERSON)
     def revoke(self, identity: str) -> None:
