@@ -209,7 +209,8 @@ fn who_names_no_peer_or_speaks_something_else_is_closed_without_a_word() {
         stream.write_all(words).unwrap();
         assert!(is_closed(&mut stream), "{words:?}");
     }
-    assert_eq!((server.count("tcp_accepted"), server.count("tcp_refused")), (0, strangers.len() as u64));
+    server.until("their being counted", |server| server.count("tcp_refused") == strangers.len() as u64);
+    assert_eq!(server.count("tcp_accepted"), 0);
 }
 
 #[test]
@@ -287,14 +288,17 @@ fn a_reader_that_does_not_keep_up_loses_packets_and_costs_no_one_else_any() {
     }
     assert!(heard.windows(2).all(|pair| pair[1] == pair[0].wrapping_add(1)));
     // What the slow one did get is whole: frames that open, one after the other. And once it reads, it gets what is new.
+    // Each listener's numbers begin where chance has it (RFC 3550 §5.1), so they are counted from his first.
     let mut of_slow = Opener::new(Profile::AeadAes128Gcm, &KEY).unwrap();
-    let (fell_behind_at, mut received) = (heard[heard.len() - 1], Vec::new());
-    while received.last().is_none_or(|last| *last <= fell_behind_at) {
+    let (fell_behind_at, mut first, mut received) = (heard.len() as u16, None, Vec::new());
+    while received.last().is_none_or(|last| *last < fell_behind_at) {
         said += 1;
         speaking.send_to(&packet(&sealer, said), server.udp).unwrap();
-        received.extend(open(&mut of_slow, read_frame(&mut slow)));
+        if let Some(sequence) = open(&mut of_slow, read_frame(&mut slow)) {
+            received.push(sequence.wrapping_sub(*first.get_or_insert(sequence)));
+        }
         std::thread::sleep(Duration::from_millis(2));
     }
     assert!(received.windows(2).all(|pair| pair[1] > pair[0]));
-    assert!(received.len() < usize::from(received[received.len() - 1] - received[0]), "with a gap");
+    assert!(received.len() < usize::from(received[received.len() - 1]), "with a gap");
 }
