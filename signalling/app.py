@@ -1,7 +1,8 @@
 """Signalling at work: the live spaces, their store, the sfu and those who watch. Edge (clock, asyncio).
 
 `Signalling` carries out what the space machines decide, always in this order (`signalling.outbox`): what must survive
-is stored; the sfu is told, in the order of the decisions; then people are told, and only then is the caller answered.
+is stored; the sfu is told, in the order of the decisions, of mere restrictions while they are being stored; then people
+are told, and only then is the caller answered.
 """
 
 import asyncio

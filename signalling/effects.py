@@ -1,7 +1,7 @@
 """What a space asks of the world outside it: the effects of `signalling.spaces`. Pure.
 
 They are carried out in this order, whatever their order in the list: what the store keeps, so that whatever is in force
-would be again after a crash; then `Tell`; then what people are told.
+would be again after a crash; then `Tell` (while it is being kept, where it only restricts); then what people are told.
 """
 
 from msgspec import Struct

@@ -1,8 +1,9 @@
 """Carries out a space's decisions, in their order: written, told to the sfu, told to people. Edge (asyncio).
 
-Written first, so that what is in force would be in force again after a crash at any moment. Decisions that come while a
-write is under way are written together, in one transaction, when it is done. What needs no write and finds nobody
-waiting goes out at once, without a turn of the loop: a join costs what it did.
+Written first, so that what is in force would be in force again after a crash at any moment; but for what only restricts
+(`signalling.precedence`), which the sfu is told while it is being written, so that no mute waits for a disk. Decisions
+that come while a write is under way are written together, in one transaction, when it is done. What needs no write and
+finds nobody waiting goes out at once, without a turn of the loop: a join costs what it did.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ import structlog
 from sfu.contract.messages import Answer, Command, Refused
 from signalling.effects import Effect, Keep, Tell
 from signalling.errors import CommandError
+from signalling.precedence import commute, only_restrict
 
 log = structlog.get_logger("signalling.outbox")
 
@@ -27,6 +29,8 @@ RETRY_S: Final = 1.0
 class _Decision:
     effects: Sequence[Effect]
     done: "asyncio.Future[list[Refused]]"
+    answers: "list[asyncio.Future[Answer]] | None" = None
+    """The sfu's, once it has been told."""
 
 
 class Outbox:
@@ -42,6 +46,7 @@ class Outbox:
         self._tell = tell
         self._publish = publish
         self._waiting: deque[_Decision] = deque()
+        self._writing: list[_Decision] = []
         self._unkept: list[Any] = []
         self._task: asyncio.Task[None] | None = None
 
@@ -53,16 +58,17 @@ class Outbox:
         """
         decision = _Decision(effects, asyncio.get_running_loop().create_future())
         if self._task is None and not _kept(effects):  # nothing to wait for
-            answers = self._tell_all(decision)
-            if not answers:
+            if not self._tell_all(decision):
                 self._publish(effects)
                 decision.done.set_result([])
                 return decision.done
-            self._task = asyncio.create_task(self._run([(decision, answers, None)]))
-        else:
-            self._waiting.append(decision)
-            if self._task is None:
-                self._task = asyncio.create_task(self._run([]))
+            self._task = asyncio.create_task(self._run([decision]))
+            return decision.done
+        if self._may_overtake(decision):
+            self._tell_all(decision)
+        self._waiting.append(decision)
+        if self._task is None:
+            self._task = asyncio.create_task(self._run([]))
         return decision.done
 
     async def earlier(self) -> None:
@@ -75,14 +81,26 @@ class Outbox:
         while self._task is not None:
             await asyncio.wait([self._task])
 
-    async def _run(self, told: "list[tuple[_Decision, list[asyncio.Future[Answer]], Exception | None]]") -> None:
+    def _may_overtake(self, decision: _Decision) -> bool:
+        """Whether the sfu may hear it before the writes, and before the others whom it has not heard yet."""
+        commands = _commands(decision.effects)
+        if not commands or not only_restrict(commands):
+            return False
+        unheard = [_commands(each.effects) for each in (*self._writing, *self._waiting) if each.answers is None]
+        return all(commute(commands, others) for others in unheard if others)
+
+    async def _run(self, told: Sequence[_Decision]) -> None:
         try:
-            await self._finish(told)
+            await self._finish(told, None)
             while self._waiting:
-                batch = list(self._waiting)
+                self._writing = list(self._waiting)
                 self._waiting.clear()
-                fault = await self._write(batch)
-                await self._finish([(decision, self._tell_all(decision), fault) for decision in batch])
+                batch, fault = self._writing, await self._write(self._writing)
+                for decision in batch:
+                    if decision.answers is None:
+                        self._tell_all(decision)
+                self._writing = []
+                await self._finish(batch, fault)
         finally:
             self._task = None
 
@@ -111,9 +129,11 @@ class Outbox:
             if self._task is None:
                 self._task = asyncio.create_task(self._run([]))
 
-    async def _finish(self, told: "list[tuple[_Decision, list[asyncio.Future[Answer]], Exception | None]]") -> None:
-        for decision, answers, fault in told:
-            refusals = [answer for answer in [await answer for answer in answers] if isinstance(answer, Refused)]
+    async def _finish(self, batch: Sequence[_Decision], fault: Exception | None) -> None:
+        """`fault` is what the write of the batch met."""
+        for decision in batch:
+            answers = [await answer for answer in decision.answers or ()]
+            refusals = [answer for answer in answers if isinstance(answer, Refused)]
             try:
                 self._publish(decision.effects)
             except Exception:
@@ -126,7 +146,12 @@ class Outbox:
                 decision.done.set_result(refusals)
 
     def _tell_all(self, decision: _Decision) -> "list[asyncio.Future[Answer]]":
-        return [self._tell(effect.command) for effect in decision.effects if isinstance(effect, Tell)]
+        decision.answers = [self._tell(command) for command in _commands(decision.effects)]
+        return decision.answers
+
+
+def _commands(effects: Sequence[Effect]) -> list[Command]:
+    return [effect.command for effect in effects if isinstance(effect, Tell)]
 
 
 def _kept(effects: Sequence[Effect]) -> list[Keep]:

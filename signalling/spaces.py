@@ -220,8 +220,9 @@ class Space(Acts):
     ) -> list[Effect]:
         """Brings both sides together after either restarted; `state` is None where the sfu does not know the space.
 
-        `is_first` since this process started: sessions unknown to us are then ours of before, and mutes that only the
-        sfu remembers are kept (a mute is never lost). Later, what we do not know was never acknowledged: it is closed.
+        `is_first` since this process started: sessions unknown to us are then ours of before, and mutes and demotions
+        that only the sfu remembers are kept (a mute is never lost). Later, what we do not know was never acknowledged:
+        it is closed.
         """
         if not self.is_live:
             return [] if state is None else [Tell(CloseSpace(self.id))]
@@ -243,6 +244,8 @@ class Space(Acts):
             self._roster.drop(session.session)
         for report in reported.values():
             effects += self._reconcile_session(report, is_first=is_first)
+        if is_first:
+            effects += self._take_over_demotions(set(state.on_stage))
         for participant in self._roster:
             participant.is_told_on_stage = participant.identity in state.on_stage
         effects += self._reconcile_mutes(set(state.muted))
@@ -268,6 +271,16 @@ class Space(Acts):
         known.ufrag = report.ufrag
         known.remote_ufrag = report.remote_ufrag
         return []
+
+    def _take_over_demotions(self, theirs: set[str]) -> list[Effect]:
+        """Who is off the stage at the sfu was moved to the audience, or brought up: neither was acknowledged."""
+        down = [identity for identity in self._roster.on_stage() if identity not in theirs]
+        return [
+            effect
+            for identity in down
+            if self.role_of(identity) != "host"
+            for effect in self._change(identity, role="listener", has_stepped_down=False)
+        ]
 
     def _reconcile_mutes(self, theirs: set[str]) -> list[Effect]:
         ours = self._standings.silent()

@@ -117,6 +117,7 @@ class Palco:
         self.udp_ports = [take_port() for _ in range(workers)]
         self.sfu_metrics, self.signalling_metrics = take_port(), take_port()
         self.config = directory / "palco.yaml"
+        self.database = directory / "palco.db"
         ours, wishes = self._configuration(directory), dict(overrides or {})
         wishes["rtc"] = ours["rtc"] | wishes.get("rtc", {})  # whoever adds to it keeps the ports
         self.config.write_text(yaml.safe_dump(ours | wishes))
@@ -134,7 +135,7 @@ class Palco:
             "keys": {self.key: self.secret},
             "metrics": {"sfu_port": self.sfu_metrics, "signalling_port": self.signalling_metrics},
             "control": {"socket": str(directory / "sfu.sock")},
-            "store": {"url": f"sqlite:///{directory}/palco.db"},
+            "store": {"url": f"sqlite:///{self.database}"},
             "drain": {"deadline_s": 0},  # a test that is over waits for nobody
             # One test asks more of a server in a second than a person would; the limit has tests of its own.
             "limits": {"requests_per_second": 2000, "request_burst": 4000},

@@ -1,11 +1,18 @@
 """Either process may die; what was decided stands, and who speaks is heard."""
 
+import asyncio
+import contextlib
+import os
+import signal
+import sqlite3
 from collections.abc import Callable
+from functools import partial
 
+import httpx2
 import pytest
 
 from tests.harness.processes import Palco
-from tests.harness.room import Room, meanwhile, meet_all, silent_after
+from tests.harness.room import Guest, Room, eventually, meanwhile, meet_all, silent_after
 from tests.harness.wire import Manner, meet
 
 pytestmark = pytest.mark.live
@@ -51,6 +58,72 @@ async def test_signalling_takes_up_again_what_it_decided_before_it_died(make_pal
         await room.must("mute", "ben")
         await silent_after(ben, [cem], witness=ana, since=ben.peer.said)
         await room.leave(cem)
+
+
+@pytest.mark.parametrize("action", ["mute", "demote"])
+async def test_a_restriction_in_force_before_it_was_written_outlives_the_death_of_signalling(
+    make_palco: MakePalco, action: str
+) -> None:
+    """Somebody else holds the database, so signalling dies with its write still to come."""
+    palco = make_palco()
+    async with Room(palco) as room:
+        ana, ben = await room.speaker("ana"), await room.speaker("ben")
+        cem = await room.listener("cem", sections=2)
+        await meet_all([ana, ben], [cem])
+        with contextlib.closing(sqlite3.connect(palco.database, isolation_level=None)) as database:
+            database.execute("BEGIN IMMEDIATE")
+            acting = asyncio.create_task(room.moderate(action, "ana"))
+            await eventually(partial(_is_silent, ana, cem, witness=ben), what=f"the {action} at the packet")
+            palco.signalling.kill()
+            assert database.execute("SELECT count(*) FROM standings").fetchone() == (0,)
+            database.execute("ROLLBACK")
+        with pytest.raises(httpx2.TransportError):
+            await acting
+        since = ana.peer.said
+        palco.signalling.start()
+        await meanwhile(palco.await_ready)
+        await silent_after(ana, [cem], witness=ben, since=since)
+        roster = await room.participants()
+        assert roster["ana"]["is_muted"] if action == "mute" else roster["ana"]["role"] == "listener"
+        with contextlib.closing(sqlite3.connect(palco.database)) as database:
+            kept = database.execute("SELECT is_muted, role FROM standings WHERE identity = 'ana'").fetchone()
+        assert kept == ((1, None) if action == "mute" else (0, "listener"))
+
+
+async def test_a_mute_that_was_written_and_not_yet_in_force_outlives_the_death_of_signalling(
+    make_palco: MakePalco,
+) -> None:
+    palco = make_palco()
+    async with Room(palco) as room:
+        ana, ben = await room.speaker("ana"), await room.speaker("ben")
+        cem = await room.listener("cem", sections=2)
+        await meet_all([ana, ben], [cem])
+        os.kill(palco.sfu.pid, signal.SIGSTOP)
+        try:
+            acting = asyncio.create_task(room.moderate("mute", "ana"))
+            with contextlib.closing(sqlite3.connect(palco.database)) as database:
+                kept = partial(_is_kept_muted, database, "ana")
+                await eventually(kept, what="the mute in the store")
+            palco.signalling.kill()
+        finally:
+            os.kill(palco.sfu.pid, signal.SIGCONT)
+        with pytest.raises(httpx2.TransportError):
+            await acting
+        palco.signalling.start()
+        await meanwhile(palco.await_ready)
+        await silent_after(ana, [cem], witness=ben, since=ana.peer.said)
+        assert (await room.participants())["ana"]["is_muted"]
+
+
+async def _is_silent(speaker: Guest, listener: Guest, *, witness: Guest) -> bool:
+    said = speaker.peer.say()
+    await listener.peer.hears(witness.peer.say())
+    return said.number not in listener.peer.numbers(speaker.peer)
+
+
+async def _is_kept_muted(database: sqlite3.Connection, identity: str) -> bool:
+    query = "SELECT is_muted FROM standings WHERE identity = ?"
+    return bool(database.execute(query, (identity,)).fetchone() == (1,))
 
 
 async def test_a_removed_participant_stays_out_after_signalling_and_after_everything_restarts(

@@ -1,4 +1,4 @@
-"""A decision is written, then told to the sfu, then to people, then acknowledged; and never in another order."""
+"""A decision is written, then told to the sfu, then to people, then acknowledged; what only restricts is told first."""
 
 import asyncio
 from typing import Any
@@ -14,6 +14,8 @@ from signalling.records import StandingRecord
 
 MUTED = KeepStanding(StandingRecord("bob", is_muted=True))
 MUTE = Tell(SetMuted("hall", ["bob"], is_muted=True))
+UNMUTED = KeepStanding(StandingRecord("bob"))
+UNMUTE = Tell(SetMuted("hall", ["bob"], is_muted=False))
 TOLD = Announce("space.host_back", Nothing())
 
 
@@ -51,8 +53,55 @@ class World:
 
 async def test_written_then_told_then_published_then_acknowledged() -> None:
     world = World()
-    await world.put(TOLD, MUTE, MUTED)
-    assert world.log == [[MUTED.record], MUTE.command, TOLD, "acknowledged"]
+    await world.put(TOLD, UNMUTE, UNMUTED)
+    assert world.log == [[UNMUTED.record], UNMUTE.command, TOLD, "acknowledged"]
+
+
+async def test_a_restriction_is_told_while_it_is_written_and_acknowledged_after_both() -> None:
+    world = World()
+    world.may_write.clear()
+    muting = asyncio.create_task(world.put(TOLD, MUTE, MUTED))
+    await asyncio.sleep(0)
+    assert world.log == [MUTE.command]
+    world.may_write.set()
+    await muting
+    assert world.log == [MUTE.command, [MUTED.record], TOLD, "acknowledged"]
+
+
+async def test_a_restriction_waits_for_no_one_elses_write() -> None:
+    world = World()
+    world.may_write.clear()
+    others = Tell(SetMuted("hall", ["cleo"], is_muted=False))
+    first = asyncio.create_task(world.put(KeepStanding(StandingRecord("cleo")), others))
+    await asyncio.sleep(0)
+    second = asyncio.create_task(world.put(MUTED, MUTE))
+    await asyncio.sleep(0)
+    assert world.log == [MUTE.command]
+    world.may_write.set()
+    await asyncio.gather(first, second)
+    assert [entry for entry in world.log if isinstance(entry, SetMuted)] == [MUTE.command, others.command]
+
+
+@pytest.mark.parametrize("turns", [0, 1, 3])
+async def test_a_mute_never_overtakes_an_unmute_of_the_same_person(turns: int) -> None:
+    """It would be lifted by what was decided before it. The unmute may wait for its turn, or be at the disk."""
+    world = World()
+    world.may_write.clear()
+    first = asyncio.ensure_future(world.outbox.put([UNMUTED, UNMUTE]))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    second = asyncio.ensure_future(world.outbox.put([MUTED, MUTE]))
+    assert world.log == []
+    world.may_write.set()
+    await asyncio.gather(first, second)
+    assert [entry for entry in world.log if isinstance(entry, SetMuted)] == [UNMUTE.command, MUTE.command]
+
+
+async def test_what_mixes_a_restriction_with_a_permission_is_written_first() -> None:
+    world = World()
+    seat = Tell(SetOnStage("hall", "bob", is_on_stage=True))
+    await world.put(MUTE, seat, MUTED)
+    assert world.log == [[MUTED.record], MUTE.command, seat.command, "acknowledged"]
 
 
 async def test_what_needs_no_write_goes_out_at_once_where_nobody_waits() -> None:
@@ -65,7 +114,7 @@ async def test_what_needs_no_write_goes_out_at_once_where_nobody_waits() -> None
 async def test_decisions_stay_in_order_though_one_of_them_waits_for_the_disk() -> None:
     world = World()
     world.may_write.clear()
-    first = asyncio.create_task(world.put(MUTED, MUTE))
+    first = asyncio.create_task(world.put(UNMUTED, UNMUTE))
     await asyncio.sleep(0)
     second = asyncio.create_task(world.put(Tell(SetOnStage("hall", "bob", is_on_stage=True))))
     await asyncio.sleep(0)
@@ -73,7 +122,7 @@ async def test_decisions_stay_in_order_though_one_of_them_waits_for_the_disk() -
     world.may_write.set()
     await asyncio.gather(first, second)
     assert [entry for entry in world.log if isinstance(entry, SetMuted | SetOnStage)] == [
-        MUTE.command,
+        UNMUTE.command,
         SetOnStage("hall", "bob", is_on_stage=True),
     ]
 

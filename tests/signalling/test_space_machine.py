@@ -1,7 +1,8 @@
 """Several people act in a space in any order, while either process crashes: what the product promises stays true.
 
 The real machine, a real database, and an sfu that refuses what the real one would. A decision is carried out step by
-step as `signalling.outbox` does it (written, told, acknowledged), and a crash may come between any two steps.
+step as `signalling.outbox` does it (written, told, acknowledged; a restriction told before it is written, which is the
+harder order), and a crash may come between any two steps.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ from signalling.errors import CommandError
 from signalling.negotiation import Kind
 from signalling.participants import Joiner
 from signalling.permissions import OUTRANKS, Caller, permits
+from signalling.precedence import only_restrict
 from signalling.records import SpaceRecord, TicketTerms
 from signalling.spaces import Space
 from signalling.standings import HostBlocks
@@ -151,11 +153,13 @@ class Promises(RuleBasedStateMachine):
 
     def carry_out(self, effects: list[Effect]) -> bool:
         """Whether it was acknowledged: written, told and answered, with no crash in between."""
-        steps: list[Callable[[], None]] = []
+        writing: list[Callable[[], None]] = []
         records: list[Any] = [effect.record for effect in effects if isinstance(effect, Keep)]
         if records:
-            steps.append(lambda: self.run(self.store.spaces.keep("hall", records)))
-        steps += [partial(self.sfu.obey, effect.command) for effect in effects if isinstance(effect, Tell)]
+            writing.append(lambda: self.run(self.store.spaces.keep("hall", records)))
+        commands = [effect.command for effect in effects if isinstance(effect, Tell)]
+        telling = [partial(self.sfu.obey, command) for command in commands]
+        steps: list[Callable[[], None]] = [*telling, *writing] if only_restrict(commands) else [*writing, *telling]
         crash_after, self.crash_after = self.crash_after, None
         for number, step in enumerate(steps):
             if crash_after == number:

@@ -478,6 +478,17 @@ def test_a_mute_that_only_the_store_remembers_is_told_again() -> None:
     assert told(effects) == [SetMuted("hall", ["bob"], is_muted=True)]
 
 
+def test_a_demotion_that_only_the_sfu_remembers_is_kept() -> None:
+    space = make()
+    admission, _ = join(make(), joiner("ben"))
+    told_down = session_state(joiner("ben"), admission.owner, is_on_stage=False)
+    effects = space.on_snapshot(state(), [told_down], is_first=True, now_s=NOW_S)
+
+    assert told(effects) == []
+    assert KeepStanding(StandingRecord("ben", "listener")) in effects
+    assert space.on_stage() == []
+
+
 def test_an_unmute_that_did_not_reach_the_sfu_is_told_again() -> None:
     space = make()
     space.on_snapshot(state(), [], is_first=True, now_s=NOW_S)
