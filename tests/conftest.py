@@ -14,9 +14,7 @@ from tests.harness.room import Room
 
 MISSING = "NOT TESTED HERE"
 
-settings.register_profile(
-    "palco", deadline=None, derandomize=True
-)  # how long an example takes says more of the machine than of us
+settings.register_profile("palco", deadline=None)  # how long an example takes says more of the machine than of us
 settings.load_profile("palco")
 
 

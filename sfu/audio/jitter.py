@@ -273,8 +273,10 @@ class Jitter:
             del self._held[order.pop(0)]
             self.counts.skipped += 1
         first = self._held[order[0]]
-        if self._delay_if_played(first, now_s) < wait_s:
+        delay_s = self._delay_if_played(first, now_s)
+        if delay_s < wait_s:
             return self._rest()
+        self.delay_s = delay_s
         self._is_resting = False
         self._sequence = None
         return self._take(first)
@@ -294,12 +296,13 @@ class Jitter:
 
     def _play(self, first: Held, now_s: float, *, is_quiet: bool, is_heard: bool) -> Step:
         excess_s = 0.0
-        if first.delay_s is not None:
-            self.delay_s = self._delay_if_played(first, now_s)
-            excess_s = self.delay_s - self._wait_s()
         self.wish = 0
-        if excess_s > FRAME_S + TOO_LONG_S:
-            return self._wake(now_s)
+        if first.delay_s is not None:
+            delay_s = self._delay_if_played(first, now_s)
+            excess_s = delay_s - self._wait_s()
+            if excess_s > FRAME_S + TOO_LONG_S:
+                return self._wake(now_s)
+            self.delay_s = delay_s
         if excess_s > FRAME_S + (QUIET_FROM_S if is_heard else UNHEARD_FROM_S):
             second = self._successor(first)
             if second is not None and is_quiet:
