@@ -76,6 +76,11 @@ class Announce(Struct, frozen=True):
     type: EventType
     payload: Payload
 
+    @property
+    def is_passing(self) -> bool:
+        """Whether it tells of a moment and of nothing that is decided, so that it waits for no decision's write."""
+        return self.type in {"caption", "reactions", "speakers.changed"}
+
 
 class Notify(Struct, frozen=True):
     """An event for the streams of one identity."""

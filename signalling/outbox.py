@@ -3,7 +3,8 @@
 Written first, so that what is in force would be in force again after a crash at any moment; but for what only restricts
 (`signalling.precedence`), which the sfu is told while it is being written, so that no mute waits for a disk. Decisions
 that come while a write is under way are written together, in one transaction, when it is done. What needs no write and
-finds nobody waiting goes out at once, without a turn of the loop: a join costs what it did.
+finds nobody waiting goes out at once, without a turn of the loop: a join costs what it did. A caption, a reaction and a
+voice never wait: a disk that stalls for a second would make a line of speech a second late.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ from typing import Any, Final
 import structlog
 
 from sfu.contract.messages import Answer, Command, Refused
-from signalling.effects import Effect, Keep, Tell
+from signalling.effects import Announce, Effect, Keep, Tell
 from signalling.errors import CommandError
 from signalling.precedence import commute, only_restrict
 
@@ -57,6 +58,10 @@ class Outbox:
         when the database is back.
         """
         decision = _Decision(effects, asyncio.get_running_loop().create_future())
+        if effects and all(isinstance(effect, Announce) and effect.is_passing for effect in effects):
+            self._publish(effects)
+            decision.done.set_result([])
+            return decision.done
         if self._task is None and not _kept(effects):  # nothing to wait for
             if not self._tell_all(decision):
                 self._publish(effects)

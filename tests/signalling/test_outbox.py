@@ -8,9 +8,10 @@ import pytest
 from sfu.contract.messages import Answer, Command, Done, Refused, SetMuted, SetOnStage
 from signalling.effects import Announce, Effect, KeepStanding, Tell
 from signalling.errors import CommandError
-from signalling.events import Nothing
+from signalling.events import Caption, Nothing
 from signalling.outbox import Outbox
 from signalling.records import StandingRecord
+from signalling.resources import Counts
 
 MUTED = KeepStanding(StandingRecord("bob", is_muted=True))
 MUTE = Tell(SetMuted("hall", ["bob"], is_muted=True))
@@ -125,6 +126,22 @@ async def test_decisions_stay_in_order_though_one_of_them_waits_for_the_disk() -
         UNMUTE.command,
         SetOnStage("hall", "bob", is_on_stage=True),
     ]
+
+
+async def test_a_caption_waits_for_no_decision_and_all_else_does() -> None:
+    world = World()
+    world.may_write.clear()
+    deciding = asyncio.create_task(world.put(UNMUTED, TOLD))
+    await asyncio.sleep(0)
+    line = Announce("caption", Caption(text="and then she said"))
+    counts = Announce("counts", Counts(speakers=0, listeners=0))
+    world.outbox.put([counts])
+    assert world.outbox.put([line]).done()
+    assert world.log == [line]
+    world.may_write.set()
+    await deciding
+    await world.outbox.idle()
+    assert [entry for entry in world.log if entry != "acknowledged"] == [line, [UNMUTED.record], TOLD, counts]
 
 
 async def test_what_gathers_during_a_write_is_written_together() -> None:
