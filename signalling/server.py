@@ -20,6 +20,7 @@ from sfu.contract.reload import plan_reload
 from sfu.contract.systemd import told_to_systemd
 from signalling.app import Signalling
 from signalling.housekeeping import Housekeeping
+from signalling.memory import short_collections
 from signalling.metrics import Metrics
 from signalling.store import Store
 from signalling.web.http import BoundedHttp, TellingSocket
@@ -76,6 +77,7 @@ class Server(uvicorn.Server):
                 stop = self.app.metrics.serve(config.metrics.signalling_port, config.metrics.bind_address)
                 stack.callback(stop)
             await self.app.start()
+            stack.enter_context(short_collections())
             housekeeping = Housekeeping(self.app)
             housekeeping.start()
             try:
