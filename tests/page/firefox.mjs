@@ -83,16 +83,14 @@ async function hear(page) {
   }
 }
 
-/** Through the green room as a person goes: turn on, look at the meter, step up. */
+/** Through the green room as a person goes whose browser remembers his consent: look at the meter, step up. */
 async function speak(page) {
-  const step = async (text) => {
-    const button = await page.waitForSelector(`dialog.greenroom ::-p-text(${text})`, { timeout: WITHIN_MS });
-    await button.click();
-  };
-  await step("Turn on microphone");
+  await page.waitForSelector("dialog.greenroom .meter", { timeout: WITHIN_MS });
   await page.waitForFunction(() => Number(getComputedStyle(document.querySelector(".meter")).getPropertyValue("--level")) > 0, { timeout: WITHIN_MS });
-  await step("Go on stage");
+  const go = await page.waitForSelector("dialog.greenroom ::-p-text(Go on stage)", { timeout: WITHIN_MS });
+  await go.click();
   await page.waitForSelector('[data-control="main"][data-state="open"]', { timeout: WITHIN_MS });
+  await page.waitForSelector(".tile-name", { timeout: WITHIN_MS });
 }
 
 try {

@@ -2,7 +2,10 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 
 import httpx2
 import pytest
@@ -97,8 +100,32 @@ def test_a_closed_session_is_gone_from_the_server(page: Page) -> None:
     assert code == "unknown_session"
 
 
-ELSEWHERE = "http://localhost:8999/"
-"""An application's own page: nothing listens there, the browser's requests to it are answered by the test."""
+@contextmanager
+def application(html: str) -> Iterator[str]:
+    """The address of a page of somebody's own, on loopback as Palco is.
+
+    Served for real: a page that a test puts in the place of an answer counts as from the open internet, and Chromium
+    lets none of those load anything from loopback.
+    """
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(HTTPStatus.OK)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(f"<!doctype html>{html}".encode())
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as the base class names it
+            pass
+
+    with ThreadingHTTPServer(("localhost", 0), Answer) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://localhost:{server.server_port}/"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def test_the_readmes_first_example_hears_a_voice_from_another_origin(page: Page, palco: Palco) -> None:
@@ -109,9 +136,10 @@ def test_the_readmes_first_example_hears_a_voice_from_another_origin(page: Page,
     token = mint(palco, "reader", SPACE, canSubscribe=True)
     html = example[1].replace("https://palco.example", palco.url).replace("evening-talk", SPACE)
     html = html.replace("token })", f"token: {token!r} }})")
-    reader = page.context.new_page()
-    reader.add_init_script(path=EAR)
-    reader.route(f"{ELSEWHERE}**", lambda route: route.fulfill(body=f"<!doctype html>{html}", content_type="text/html"))
-    reader.goto(ELSEWHERE)
-    expect(reader.locator("#stage li")).to_have_text(["Sam"])
-    assert hears(reader, HOST_HZ)
+    assert page.context.browser
+    with application(html) as address:
+        reader = page.context.browser.new_page()  # in a profile of its own
+        reader.add_init_script(path=EAR)
+        reader.goto(address)
+        expect(reader.locator("#stage li")).to_have_text(["Sam"])
+        assert hears(reader, HOST_HZ)

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sfu.audio.jitter import FRAME
+from sfu.audio.voice import STRETCH
 from tests.harness import sound
 from tests.harness.room import LISTENER, SPEAKER, Room, eventually
 
@@ -14,6 +16,9 @@ pytestmark = pytest.mark.live
 
 TONES_HZ = (440, 660)
 WITHIN_S = 60.0
+
+STRETCHED_BY_HZ = 1 + 660 * STRETCH / FRAME
+"""A voice that a busy machine holds up is caught up with by stretching, which moves its tone; and one bin."""
 
 MIXED_FRAMES = 150
 """Three seconds of both at once."""
@@ -38,8 +43,8 @@ async def test_a_standard_whep_listener_hears_two_speakers_at_once(room: Room, t
     spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples))))
     loudest = np.argsort(spectrum)[::-1]
     peaks = {int(loudest[0]), next(int(bin_hz) for bin_hz in loudest if abs(bin_hz - loudest[0]) > 50)}
-    assert all(any(abs(peak - tone) <= 2 for peak in peaks) for tone in TONES_HZ), peaks
-    first, second = (spectrum[tone - 2 : tone + 3].max() for tone in TONES_HZ)
+    assert all(any(abs(peak - tone) <= STRETCHED_BY_HZ for peak in peaks) for tone in TONES_HZ), peaks
+    first, second = (spectrum[tone - 4 : tone + 5].max() for tone in TONES_HZ)
     assert 0.5 < first / second < 2
 
 
