@@ -130,11 +130,14 @@ async def _run(arguments: argparse.Namespace) -> int:
         is_counted_at_ingress=INSIDE in os.environ,
     )
     jobs = [(server, each) for each in scenarios for server in servers if bears(server, each)] * arguments.repeat
+    if not jobs:
+        raise SystemExit("no server that is installed bears any of these scenarios; see --set, --only and --peers")
     screen = Screen(len(jobs))
     for name, way in missing.items():
         screen.say(f"{name} is not installed and not measured; to have it: {way}")
     started = dt.datetime.now(dt.UTC)
-    limits = await ceilings(settings, _shapes(scenarios), packet_bytes=100) if arguments.set == "full" else []
+    has_limits = arguments.set in {"full", "beside"}
+    limits = await ceilings(settings, _shapes(scenarios), packet_bytes=100) if has_limits else []
     stated = {"set": arguments.set, "seconds": arguments.seconds, "repeat": arguments.repeat}
     rows: list[results.Row] = []
     run = results.Run(started.isoformat(timespec="seconds"), stated, _machine(), limits, rows, missing)

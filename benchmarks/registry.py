@@ -2,7 +2,7 @@
 
 from benchmarks.palco import Palco
 from benchmarks.peers.catalogue import PEERS
-from benchmarks.scenarios import FIRST, SIXTY, SMALL_MIXES, TWO_CORES, Scenario
+from benchmarks.scenarios import BESIDE, FIRST, SIXTY, SMALL_MIXES, TWO_CORES, Scenario
 from benchmarks.servers import Server
 
 MIXING: dict[str, Server] = {
@@ -31,8 +31,10 @@ def bears(server: Server, scenario: Scenario) -> bool:
         case "palco-2-cores":
             return scenario in TWO_CORES
         case "aiortc":
-            return scenario in FIRST
+            return scenario in FIRST and scenario.listeners <= 100
         case "janus-audiobridge":
             return scenario in SMALL_MIXES
+        case "Palco":
+            return scenario not in TWO_CORES
         case _:
-            return True
+            return scenario in FIRST or scenario in BESIDE

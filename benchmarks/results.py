@@ -53,6 +53,12 @@ class Row(Struct, frozen=True, kw_only=True):
     first_audio_p99_s: float
     joins_per_s: float
     late: dict[str, Any] | None = None
+    retried: int = 0
+    """Sessions that were told to come later (503 with Retry-After) at least once."""
+    retries: int = 0
+    """Requests made again for that reason."""
+    refused: int = 0
+    """Sessions still told so when they gave up; in neither `joined` nor `failed`."""
     is_mixed: bool = False
     """Whether a listener gets one stream of all speakers. It carries no stamps: its latency is not measured here."""
     failures: dict[str, int] = {}
@@ -137,6 +143,7 @@ def ceiling_for(run: Run, row: Row) -> Ceiling | None:
 HEADINGS = (
     "server",
     "scenario",
+    "joined",
     "CPU µs/packet",
     "× ceiling",
     "core",
@@ -154,6 +161,8 @@ STORM_HEADINGS = (
     "scenario",
     "joined",
     "failed",
+    "told to retry",
+    "refused for good",
     "joins/s",
     "keys p50 / p99 s",
     "first audio p50 / p99 s",
@@ -167,6 +176,7 @@ def cells(run: Run, row: Row) -> tuple[str, ...]:
     return (
         row.server,
         row.scenario,
+        joined(row),
         f"{row.cpu_us_per_packet:.2f}",
         ratio,
         f"{row.load:.0%}",
@@ -178,6 +188,14 @@ def cells(run: Run, row: Row) -> tuple[str, ...]:
         f"{row.bytes_per_listener / 1e3:.0f}" if row.listeners >= 100 else "–",
         f"{(row.resident_bytes - row.resident_bytes_before) / 1e6:.1f}" if row.resident_bytes_before else "–",
     )
+
+
+def joined(row: Row) -> str:
+    """Of how many, where somebody is missing: those refused for good (503) and those who failed."""
+    asked = row.joined + row.failed + row.refused
+    if row.joined == asked:
+        return f"{row.joined}"
+    return f"{row.joined} of {asked} ({row.refused} refused, {row.failed} failed)"
 
 
 def markdown(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -236,6 +254,7 @@ def _storm_cells(row: Row) -> tuple[str, ...]:
     late = row.late or {}
     join, audio = late["join_s"], late["first_audio_s"]
     return (
-        row.server, row.scenario, str(late["joined"]), str(late["failed"]), f"{late['joins_per_s']:.0f}",
+        row.server, row.scenario, str(late["joined"]), str(late["failed"]),
+        str(late.get("retried", 0)), str(late.get("refused", 0)), f"{late['joins_per_s']:.0f}",
         f"{join['p50']:.2f} / {join['p99']:.2f}", f"{audio['p50']:.2f} / {audio['p99']:.2f}", f"{row.loss:.3%}",
     )  # fmt: skip

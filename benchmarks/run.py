@@ -54,7 +54,7 @@ async def _play(
         async for event in events:
             match event["event"]:
                 case "progress":
-                    screen.joining(server.name, scenario.name, event["joined"], event["failed"])
+                    screen.joining(server.name, scenario.name, event)
                 case "settling":
                     counting.__enter__()
                 case "measure_start":
@@ -95,8 +95,8 @@ async def _play(
 
 
 _TAKEN_OVER = (
-    "joined", "failed", "measured_s", "sent_packets", "bytes_per_packet", "sample_expected", "sample_lost",
-    "sample_duplicates", "sample_wrong", "joins_per_s", "late", "failures",
+    "joined", "failed", "retried", "retries", "refused", "measured_s", "sent_packets", "bytes_per_packet",
+    "sample_expected", "sample_lost", "sample_duplicates", "sample_wrong", "joins_per_s", "late", "failures",
 )  # fmt: skip
 
 

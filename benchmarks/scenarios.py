@@ -33,8 +33,15 @@ class Scenario:
         return self.spaces * self.speakers * self.listeners * 50
 
 
+CAPACITY_JOINS_PER_S = 100
+"""At which an audience of a thousand or more assembles: joining is the storm's subject, and would take the core that
+these scenarios measure."""
+
+
 def fan_out(speakers: int, listeners: int) -> Scenario:
-    return Scenario(name=f"{speakers} x {listeners:,}".replace(",", " "), speakers=speakers, listeners=listeners)
+    name = f"{speakers} x {listeners:,}".replace(",", " ")
+    pace = CAPACITY_JOINS_PER_S if listeners >= 1000 else 0
+    return Scenario(name=name, speakers=speakers, listeners=listeners, joins_per_s=pace)
 
 
 def mixed(speakers: int, listeners: int) -> Scenario:
@@ -51,14 +58,25 @@ SIXTY = (fan_out(1, 1000), fan_out(10, 1000))
 """For audio of 60 ms in a packet, next to 20."""
 
 TWO_CORES = (fan_out(1, 8000),)
+CORES = (fan_out(1, 4000), *TWO_CORES)
 """Twice what one core carries with room to spare, next to that."""
+
+BESIDE = (fan_out(1, 10), fan_out(1, 100), fan_out(1, 1000), fan_out(10, 100))
+"""What every peer can be asked for in a few minutes."""
 
 SMALL_MIXES = (mixed(10, 20), mixed(10, 60))
 """For a server that decodes and encodes for each listener."""
 
 MIXES = (*SMALL_MIXES, mixed(10, 1000), mixed(10, 5000), mixed(10, 7000))
 
-MANY_SPACES = Scenario(name="100 spaces x (2, 50)", spaces=100, speakers=2, listeners=50)
+MANY_SPACES = Scenario(
+    name="100 spaces x (2, 50)", spaces=100, speakers=2, listeners=50, joins_per_s=CAPACITY_JOINS_PER_S
+)
+
+HALF_LOAD = Scenario(
+    name="half load: 20 spaces x (2, 50)", spaces=20, speakers=2, listeners=50, joins_per_s=CAPACITY_JOINS_PER_S
+)
+"""100,000 packets a second, near half of what a core sends one by one: for the latency that is added there."""
 
 STORM = Scenario(name="storm: 2 000 join in 10 s", kind="storm", speakers=2, listeners=200, late=2000, late_per_s=200)
 
@@ -72,8 +90,9 @@ SOAK = Scenario(name="soak", speakers=10, listeners=500, churn_per_s=2, kind="ch
 
 SETS = {
     "quick": FIRST,
-    "full": (*FIRST, *LARGE, MANY_SPACES, STORM, CHURN, HALF_OPEN),
-    "cores": (fan_out(1, 4000), *TWO_CORES),
+    "full": (*FIRST, *LARGE, HALF_LOAD, MANY_SPACES, STORM, CHURN, HALF_OPEN),
+    "beside": BESIDE,
+    "cores": CORES,
     "soak": (SOAK,),
     "mix": MIXES,
 }

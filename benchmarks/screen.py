@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Mapping
 
 
 class Screen:
@@ -17,8 +18,10 @@ class Screen:
         self._at += 1
         self._line(f"{server}, {scenario}: starting", is_kept=not self._is_terminal)
 
-    def joining(self, server: str, scenario: str, joined: int, failed: int) -> None:
-        self._line(f"{server}, {scenario}: {joined} joined" + (f", {failed} failed" if failed else ""))
+    def joining(self, server: str, scenario: str, counts: Mapping[str, int]) -> None:
+        """`counts`: how many have joined, failed, and been refused."""
+        others = "".join(f", {counts[name]} {name}" for name in ("failed", "refused") if counts[name])
+        self._line(f"{server}, {scenario}: {counts['joined']} joined{others}")
 
     def measuring(self, server: str, scenario: str, seconds: float) -> None:
         self._line(f"{server}, {scenario}: measuring for {seconds:.0f} s")

@@ -83,7 +83,7 @@ def test_a_run_survives_its_file() -> None:
 
 def test_the_table_names_every_row_and_its_distance_to_the_ceiling() -> None:
     text = table(run(row()))
-    assert "| Palco | 1 x 1000 | 2.00 | 0.62 |" in text
+    assert "| Palco | 1 x 1000 | 1001 | 2.00 | 0.62 |" in text
 
 
 @pytest.mark.parametrize(

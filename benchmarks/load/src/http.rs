@@ -15,7 +15,16 @@ pub struct Client {
 pub struct Response {
     pub status: u16,
     pub location: String,
+    /// Seconds after which to ask again, where the server said so (RFC 9110 §10.2.3; the form with a date is not read).
+    pub retry_after_s: Option<f64>,
     pub body: String,
+}
+
+impl Response {
+    /// The status and the beginning of the body.
+    pub fn sentence(&self) -> String {
+        format!("{} {}", self.status, self.body.chars().take(200).collect::<String>())
+    }
 }
 
 impl Client {
@@ -49,7 +58,7 @@ fn exchange(stream: &mut BufReader<TcpStream>, request: &str) -> std::io::Result
     stream.read_line(&mut line)?;
     let status = line.split(' ').nth(1).and_then(|word| word.parse().ok());
     let status = status.ok_or_else(|| std::io::Error::from(std::io::ErrorKind::InvalidData))?;
-    let (mut length, mut location) = (0, String::new());
+    let (mut length, mut location, mut retry_after_s) = (0, String::new(), None);
     loop {
         line.clear();
         stream.read_line(&mut line)?;
@@ -59,10 +68,11 @@ fn exchange(stream: &mut BufReader<TcpStream>, request: &str) -> std::io::Result
         match name.to_ascii_lowercase().as_str() {
             "content-length" => length = value.trim().parse().unwrap_or(0),
             "location" => value.trim().clone_into(&mut location),
+            "retry-after" => retry_after_s = value.trim().parse::<u32>().ok().map(f64::from),
             _ => {}
         }
     }
     let mut body = vec![0; length];
     stream.read_exact(&mut body)?;
-    Ok(Response { status, location, body: String::from_utf8_lossy(&body).into_owned() })
+    Ok(Response { status, location, retry_after_s, body: String::from_utf8_lossy(&body).into_owned() })
 }

@@ -45,6 +45,9 @@ pub struct Job {
     pub spins: bool,
     /// CPU that the load is pinned to.
     pub cpu: Option<usize>,
+    /// Seconds after its first request in which a session that is told to come later (503 with Retry-After) asks again.
+    #[serde(default = "default_retry")]
+    pub retry_for_s: f64,
     /// Seconds after which an unfinished join counts as failed.
     #[serde(default = "default_join_timeout")]
     pub join_timeout_s: f64,
@@ -78,6 +81,9 @@ fn yes() -> bool {
     true
 }
 
+fn default_retry() -> f64 {
+    45.0
+}
 fn default_join_timeout() -> f64 {
     30.0
 }
@@ -92,6 +98,7 @@ pub enum Line {
     Progress {
         joined: usize,
         failed: usize,
+        refused: usize,
         of: usize,
     },
     /// Everybody has joined or failed.
@@ -105,6 +112,8 @@ pub enum Line {
 pub struct Outcome {
     pub joined: usize,
     pub failed: usize,
+    #[serde(flatten)]
+    pub refusals: Refusals,
     /// Why joins failed, each sentence with its count.
     pub failures: std::collections::BTreeMap<String, usize>,
     pub joins_per_s: f64,
@@ -132,10 +141,35 @@ pub struct Outcome {
     pub late: Option<Late>,
 }
 
+/// Answers of 503 with Retry-After, and what became of those who got them.
+#[derive(Clone, Copy, Serialize, Default)]
+pub struct Refusals {
+    /// Sessions told to come later at least once.
+    pub retried: usize,
+    /// Requests made again.
+    pub retries: usize,
+    /// Sessions still told so when their time to ask was over; in neither `joined` nor `failed`.
+    pub refused: usize,
+}
+
+impl std::ops::Sub for Refusals {
+    type Output = Self;
+
+    fn sub(self, earlier: Self) -> Self {
+        Self {
+            retried: self.retried - earlier.retried,
+            retries: self.retries - earlier.retries,
+            refused: self.refused - earlier.refused,
+        }
+    }
+}
+
 #[derive(Serialize, Default)]
 pub struct Late {
     pub joined: usize,
     pub failed: usize,
+    #[serde(flatten)]
+    pub refusals: Refusals,
     pub join_s: Percentiles,
     pub first_audio_s: Percentiles,
     pub joins_per_s: f64,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::job::{print, Job, Late, Line, Outcome, Percentiles, Role, SessionSpec};
+use crate::job::{print, Job, Late, Line, Outcome, Percentiles, Refusals, Role, SessionSpec};
 use crate::joiner::{Joiner, Order, Reply};
 use crate::latency::Stamp;
 use crate::net::{self, Poll};
@@ -58,6 +58,9 @@ struct Player {
     failures: BTreeMap<String, usize>,
     joined: usize,
     failed: usize,
+    refusals: Refusals,
+    /// Sessions told to come later: when each asks again.
+    returning: Vec<(f64, usize)>,
     opened: u64,
     opened_bytes: u64,
     wrong: u64,
@@ -85,6 +88,8 @@ impl Player {
             failures: BTreeMap::new(),
             joined: 0,
             failed: 0,
+            refusals: Refusals::default(),
+            returning: Vec::new(),
             opened: 0,
             opened_bytes: 0,
             wrong: 0,
@@ -110,13 +115,14 @@ impl Player {
     /// Joins these at a rate (0: as fast as answers come) and returns when each has joined or failed.
     fn join(&mut self, specs: Vec<SessionSpec>, per_s: f64) -> Result<(), String> {
         let (total, started_s) = (specs.len(), net::monotonic_s());
-        let (done_before, goal) = (self.joined + self.failed, self.joined + self.failed + specs.len());
+        let (done_before, goal) = (self.done(), self.done() + specs.len());
         let mut waiting = specs.into_iter();
         let mut posted = 0;
-        while self.joined + self.failed < goal {
+        while self.done() < goal {
             let now_s = net::monotonic_s();
             let due = if per_s > 0.0 { ((now_s - started_s) * per_s) as usize + 1 } else { total };
-            while posted < due && posted - (self.joined + self.failed - done_before) < self.job.concurrency {
+            let at_rest = self.done() - done_before + self.returning.len();
+            while posted < due && posted < self.job.concurrency + at_rest {
                 let Some(spec) = waiting.next() else { break };
                 self.post(spec, now_s)?;
                 posted += 1;
@@ -124,6 +130,11 @@ impl Player {
             self.turn()?;
         }
         Ok(())
+    }
+
+    /// Sessions that have joined, failed, or given up.
+    fn done(&self) -> usize {
+        self.joined + self.failed + self.refusals.refused
     }
 
     fn post(&mut self, spec: SessionSpec, now_s: f64) -> Result<(), String> {
@@ -141,6 +152,14 @@ impl Player {
         }
         session.posted_s = now_s;
         self.poll.add(&session.socket, number).map_err(|error| error.to_string())?;
+        self.sessions.push(session);
+        self.dropped_before.push(0);
+        self.ask(number, now_s)
+    }
+
+    fn ask(&mut self, number: usize, now_s: f64) -> Result<(), String> {
+        let session = &mut self.sessions[number];
+        session.asked_s = now_s;
         self.joiner.order(Order {
             number,
             method: "POST",
@@ -148,19 +167,48 @@ impl Player {
             token: session.spec.token.clone(),
             body: session.offer(&self.identity)?,
         });
-        self.sessions.push(session);
-        self.dropped_before.push(0);
         Ok(())
+    }
+
+    /// Those whose time has come ask again.
+    fn ask_again(&mut self, now_s: f64) -> Result<(), String> {
+        let due: Vec<usize> =
+            self.returning.extract_if(.., |(at_s, _)| *at_s <= now_s).map(|(_, number)| number).collect();
+        self.refusals.retries += due.len();
+        due.into_iter().try_for_each(|number| self.ask(number, now_s))
+    }
+
+    /// As a careful client: waits as long as it was told and up to half as long again, so that not all come back at once.
+    fn on_refused(&mut self, number: usize, retry_after_s: f64, sentence: String, now_s: f64) {
+        let session = &mut self.sessions[number];
+        session.refusals += 1;
+        self.refusals.retried += usize::from(session.refusals == 1);
+        let spread = f64::from((number as u32).wrapping_mul(2_654_435_769) >> 16) / 65_536.0;
+        let at_s = now_s + retry_after_s.max(1.0) * (1.0 + spread / 2.0);
+        if at_s - session.posted_s <= self.job.retry_for_s {
+            session.asked_s = at_s;
+            self.returning.push((at_s, number));
+            return;
+        }
+        session.connected_s = Some(f64::NAN);
+        self.refusals.refused += 1;
+        *self.failures.entry(format!("refused for good: {sentence}")).or_default() += 1;
     }
 
     fn on_reply(&mut self, reply: Reply) {
         if reply.method != "POST" {
             return;
         }
+        if let Ok(response) = &reply.outcome {
+            if let (503, Some(retry_after_s)) = (response.status, response.retry_after_s) {
+                self.on_refused(reply.number, retry_after_s, response.sentence(), net::monotonic_s());
+                return;
+            }
+        }
         let session = &mut self.sessions[reply.number];
         let outcome = reply.outcome.and_then(|response| {
             if response.status != 201 {
-                return Err(format!("{} {}", response.status, response.body.chars().take(200).collect::<String>()));
+                return Err(response.sentence());
             }
             let base = session.spec.url.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
             session.resource =
@@ -226,6 +274,7 @@ impl Player {
         }
         if now_s >= self.next_timers_s {
             self.timers(now_s);
+            self.ask_again(now_s)?;
         }
         Ok(())
     }
@@ -235,13 +284,18 @@ impl Player {
         for number in 0..self.sessions.len() {
             self.sessions[number].on_time(now_s);
             let session = &self.sessions[number];
-            if session.is_joining() && now_s - session.posted_s > self.job.join_timeout_s {
+            if session.is_joining() && now_s - session.asked_s > self.job.join_timeout_s {
                 self.fail(number, "no media keys in time".to_owned());
             }
         }
         if now_s >= self.next_progress_s {
             self.next_progress_s = now_s + PROGRESS_S;
-            print(&Line::Progress { joined: self.joined, failed: self.failed, of: self.sessions.len() });
+            print(&Line::Progress {
+                joined: self.joined,
+                failed: self.failed,
+                refused: self.refusals.refused,
+                of: self.sessions.len(),
+            });
         }
     }
 
@@ -316,7 +370,7 @@ impl Player {
         self.accounts.values_mut().for_each(|account| account.mix.begin());
         let (before, opened, opened_bytes) = (self.mark(), self.opened, self.opened_bytes);
         let first_late = self.sessions.len();
-        let (joined, failed) = (self.joined, self.failed);
+        let (joined, failed, refusals) = (self.joined, self.failed, self.refusals);
         let late = std::mem::take(&mut self.job.late);
         let has_late = !late.is_empty();
         let (audience, late_per_s) = (first_late..first_late + late.len(), self.job.late_per_s);
@@ -341,6 +395,7 @@ impl Player {
             outcome.late = Some(Late {
                 joined: self.joined - joined,
                 failed: self.failed - failed,
+                refusals: self.refusals - refusals,
                 joins_per_s: (self.joined - joined) as f64 / (late_joined_s - before.at_s),
                 join_s: self.times(audience.clone(), |session| session.connected_s),
                 first_audio_s: self.times(audience, |session| session.first_audio_s),
@@ -389,6 +444,7 @@ impl Player {
         let mut outcome = Outcome {
             joined: self.joined,
             failed: self.failed,
+            refusals: self.refusals,
             failures: self.failures.clone(),
             joins_per_s: self.joined as f64 / span_s,
             join_s: self.times(first.clone(), |session| session.connected_s),

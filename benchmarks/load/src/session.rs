@@ -61,7 +61,11 @@ pub struct Session {
     pub spec: SessionSpec,
     pub socket: UdpSocket,
     pub ssrc: u32,
+    /// When the first request was made.
     pub posted_s: f64,
+    /// When the latest was, and how many were refused before it.
+    pub asked_s: f64,
+    pub refusals: u32,
     pub connected_s: Option<f64>,
     pub first_audio_s: Option<f64>,
     /// URL of the session, to delete it.
@@ -86,6 +90,8 @@ impl Session {
             socket,
             ssrc,
             posted_s: 0.0,
+            asked_s: 0.0,
+            refusals: 0,
             connected_s: None,
             first_audio_s: None,
             resource: String::new(),
