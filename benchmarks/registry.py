@@ -36,5 +36,7 @@ def bears(server: Server, scenario: Scenario) -> bool:
             return scenario in SMALL_MIXES
         case "Palco":
             return scenario not in TWO_CORES
+        case "palco-mix" | "palco-mix-60":
+            return True
         case _:
             return scenario in FIRST or scenario in BESIDE
