@@ -57,6 +57,7 @@ class Assembly:
         self._answers: dict[str, str] = {}
         """Whose hand was answered by whom, for the moderator who comes a moment too late."""
         self._stage_seen: list[str] = []
+        self._is_told_recorded = False
         self._awaits_sfu = is_restored and record.state == "live"
 
     @property
@@ -95,7 +96,13 @@ class Assembly:
         )
 
     def resource(self) -> SpaceResource:
-        return space_resource(self.record, self.counts(), url=self._url, ends_at_s=self.ends_at_s)
+        return space_resource(
+            self.record,
+            self.counts(),
+            url=self._url,
+            ends_at_s=self.ends_at_s,
+            is_recorded=self._attendance.is_recorded,
+        )
 
     def participants(self) -> list[ParticipantResource]:
         """Everyone but the hidden: moderators and speakers first, then the others as they came."""
@@ -264,9 +271,10 @@ class Assembly:
                 now_s,
                 is_hidden=participant.is_hidden,
                 is_moderator=self._role_of(participant) in {"host", "cohost"},
+                is_recorder=participant.is_recorder,
             )
         self._showing.on_counts(now_s)
-        return [*effects, *self._settle_wary(), *self._settle_hosting(now_s)]
+        return [*effects, *self._settle_wary(), *self._settle_recording(), *self._settle_hosting(now_s)]
 
     def _settle_gone(self, identity: str) -> list[Effect]:
         """A hand and an invitation are for who is here."""
@@ -298,6 +306,13 @@ class Assembly:
         self._stage_seen = stage
         wary = [self._roster.find(identity) for identity in self._roster.wary()]
         return [effect for person in wary if person and person.is_present for effect in self._settle_you(person)]
+
+    def _settle_recording(self) -> list[Effect]:
+        """Everybody is told when recording begins, and when it is over."""
+        if self._is_told_recorded == self._attendance.is_recorded:
+            return []
+        self._is_told_recorded = self._attendance.is_recorded
+        return [Announce("space.changed", self.resource())]
 
     def _settle_hosting(self, now_s: float) -> list[Effect]:
         """Everybody is told when nobody is left to host, and when somebody is back."""

@@ -26,6 +26,7 @@ class Attendance:
         self._here = set[str]()
         self._hidden = set[str]()
         self._moderators = set[str]()
+        self._recorders = set[str]()
         self._keep_at_s: float | None = None
 
     @property
@@ -35,6 +36,10 @@ class Attendance:
     @property
     def live(self) -> int:
         return len(self._here)
+
+    @property
+    def is_recorded(self) -> bool:
+        return bool(self._recorders)
 
     @property
     def total(self) -> int:
@@ -49,11 +54,14 @@ class Attendance:
         """When the totals are to be kept; None while they are."""
         return self._keep_at_s
 
-    def on_here(self, identity: str, now_s: float, *, is_hidden: bool, is_moderator: bool) -> None:
+    def on_here(
+        self, identity: str, now_s: float, *, is_hidden: bool, is_moderator: bool, is_recorder: bool = False
+    ) -> None:
         """In, or still in but different."""
         self._here.add(identity)
         (self._hidden.add if is_hidden else self._hidden.discard)(identity)
         (self._moderators.add if is_moderator else self._moderators.discard)(identity)
+        (self._recorders.add if is_recorder else self._recorders.discard)(identity)
         is_new = identity not in self._known
         if is_new:
             self._known.add(identity)
@@ -68,7 +76,7 @@ class Attendance:
         self._known.add(identity)
 
     def on_gone(self, identity: str) -> None:
-        for group in (self._here, self._hidden, self._moderators):
+        for group in (self._here, self._hidden, self._moderators, self._recorders):
             group.discard(identity)
 
     def ends_at_s(self, record: SpaceRecord) -> float | None:

@@ -250,6 +250,7 @@ _SPACE: Final = {
     "max_speakers": 10,
     "max_cohosts": 2,
     "ticket": None,
+    "is_recorded": False,
     "counts": _COUNTS,
 }
 _BEFORE: Final = {**_SPACE, "state": "scheduled", "started_at": None}

@@ -32,6 +32,7 @@ class Joiner(Struct, frozen=True, kw_only=True):
     """The API key that signed the token."""
     is_followed: bool = False
     """The host follows them, by their token."""
+    is_recorder: bool = False
     follows: frozenset[str] = frozenset()
     blocks: frozenset[str] = frozenset()
 
@@ -46,6 +47,7 @@ class Joiner(Struct, frozen=True, kw_only=True):
             mid=self.mid,
             key=self.key,
             is_followed=self.is_followed,
+            is_recorder=self.is_recorder,
         )
 
     def session(self, session: str) -> "Session":
@@ -61,6 +63,7 @@ class Joiner(Struct, frozen=True, kw_only=True):
             mid=self.mid,
             key=self.key,
             is_followed=self.is_followed,
+            is_recorder=self.is_recorder,
         )
 
 
@@ -87,6 +90,7 @@ class Session:
     mid: str
     key: str = ""
     is_followed: bool = False
+    is_recorder: bool = False
     ufrag: str = ""
     is_open: bool = False
     is_connected: bool = False
@@ -143,6 +147,10 @@ class Participant:
         return self.is_known_followed or any(session.is_followed for session in self.sessions.values())
 
     @property
+    def is_recorder(self) -> bool:
+        return any(session.is_recorder and session.is_open for session in self.sessions.values())
+
+    @property
     def sends(self) -> bool:
         return any(session.sends for session in self.sessions.values())
 
@@ -196,5 +204,6 @@ def joiner_of(report: SessionState) -> tuple[Joiner, float] | None:
         mid=owner.mid,
         key=owner.key,
         is_followed=owner.is_followed,
+        is_recorder=owner.is_recorder,
     )
     return joiner, owner.joined_at_s

@@ -149,3 +149,4 @@ class Owner(Struct, frozen=True, array_like=True):
     """The API key that signed the token."""
     is_followed: bool = False
     """The host follows them, by their token."""
+    is_recorder: bool = False

@@ -72,6 +72,8 @@ class SpaceResource(Struct, frozen=True, kw_only=True):
     max_cohosts: int = 2
     ticket: TicketTerms | None = None
     """What one needs to come in; null where nobody needs any."""
+    is_recorded: bool = False
+    """Somebody is connected whose token has the grant `recorder`."""
     counts: Counts
 
 
@@ -247,7 +249,12 @@ def share_url(base: str, space: str) -> str:
 
 
 def space_resource(
-    record: SpaceRecord, counts: Counts | None = None, *, url: str, ends_at_s: float | None = None
+    record: SpaceRecord,
+    counts: Counts | None = None,
+    *,
+    url: str,
+    ends_at_s: float | None = None,
+    is_recorded: bool = False,
 ) -> SpaceResource:
     """A space as the API shows it, in any state; without `counts` nobody is in it."""
     return SpaceResource(
@@ -272,6 +279,7 @@ def space_resource(
         max_speakers=record.max_speakers,
         max_cohosts=record.max_cohosts,
         ticket=record.ticket,
+        is_recorded=is_recorded,
         counts=counts or Counts(speakers=0, listeners=0, total=record.total, peak=record.peak),
     )
 

@@ -129,6 +129,7 @@ def _joiner(token: Token, caller: Caller, agreement: Agreement, *, host: str) ->
         authority=authority,
         can_publish="publisher" in caller.standings,
         is_hidden=token.grants.hidden,
+        is_recorder=token.grants.recorder,
         issued_at_s=token.issued_at_s,
         kind=agreement.kind,
         remote_ufrag=agreement.remote_ufrag,

@@ -47,6 +47,8 @@ class Grants(Struct, frozen=True, rename="camel"):
     can_publish: bool = False
     can_subscribe: bool = True
     hidden: bool = False
+    recorder: bool = False
+    """Its sessions are there to record: while one is, everybody is told that the space is recorded."""
 
 
 class _Video(Grants, frozen=True, rename="camel"):

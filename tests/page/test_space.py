@@ -56,6 +56,17 @@ class TestListening:
         expect(page.locator(".tile.speaking")).to_have_count(1)
         assert page.locator(".tile").nth(2).bounding_box() == before
 
+    def test_people_are_told_that_they_are_recorded_and_when_no_more(self, double: Double, open_page: OpenPage) -> None:
+        scene = evening(double)
+        page = as_listener(open_page)
+        expect(page.locator(".recorded")).to_be_hidden()
+        double.publish("space.changed", {**scene.resource(), "is_recorded": True})
+        expect(page.locator(".recorded")).to_have_text("Recorded")
+        expect(page.locator(".notices")).to_contain_text("This space is being recorded.")
+        double.publish("space.changed", {**scene.resource(), "is_recorded": False})
+        expect(page.locator(".recorded")).to_be_hidden()
+        expect(page.locator(".notices")).to_contain_text("The recording has stopped.")
+
     def test_counts_and_titles_follow_the_events(self, double: Double, open_page: OpenPage) -> None:
         scene = evening(double)
         page = as_listener(open_page)

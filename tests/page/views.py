@@ -77,6 +77,14 @@ def audience(double: Double, open_page: OpenPage, **context: Any) -> Page:
 
 
 @view
+def recorded(double: Double, open_page: OpenPage, **context: Any) -> Page:
+    double.scenes[SPACE].more["is_recorded"] = True
+    page = as_listener(open_page, **context)
+    expect(page.locator(".recorded")).to_be_visible()
+    return page
+
+
+@view
 def empty_stage(double: Double, open_page: OpenPage, **context: Any) -> Page:
     double.scenes[SPACE].people.clear()
     return as_listener(open_page, wait=".stage-waiting:not(:empty)", **context)

@@ -98,6 +98,38 @@ def test_a_publisher_is_on_stage_at_once() -> None:
     assert space.participant("bob").role == "speaker"
 
 
+def test_all_are_told_while_somebody_records() -> None:
+    space = make()
+    join(space, joiner("lea", "whep"))
+    _, effects = join(space, joiner("reel", "whep", is_hidden=True, is_recorder=True))
+    assert announced(effects) == ["space.changed"]
+    assert space.resource().is_recorded
+
+    assert announced(space.on_session_closed("lea", NOW_S)) == []
+    assert announced(space.on_session_closed("reel", NOW_S)) == ["space.changed"]
+    assert not space.resource().is_recorded
+
+
+def test_a_restart_of_signalling_does_not_forget_who_records() -> None:
+    before = make()
+    admission, _ = join(before, joiner("reel", "whep", is_hidden=True, is_recorder=True))
+    session = SessionState(
+        session="reel",
+        space="hall",
+        identity="reel",
+        kind="whep",
+        is_connected=True,
+        is_on_stage=False,
+        is_muted=False,
+        ufrag="ours",
+        remote_ufrag="them",
+        owner=admission.owner,
+    )
+    after = make(is_restored=True)
+    after.on_snapshot(SpaceState("hall", RECORD.max_on_stage, [], [], "forward"), [session], is_first=True, now_s=NOW_S)
+    assert after.resource().is_recorded
+
+
 def test_a_listener_is_counted_but_not_announced() -> None:
     space = make()
     admission, effects = join(space, joiner("lea", "whep"))

@@ -89,7 +89,8 @@ NOTHING = Grants(can_publish=False, can_subscribe=False)
 
 
 @pytest.mark.parametrize(
-    "grant", ["room_create", "room_list", "room_admin", "room_join", "can_publish", "can_subscribe", "hidden"]
+    "grant",
+    ["room_create", "room_list", "room_admin", "room_join", "can_publish", "can_subscribe", "hidden", "recorder"],
 )
 def test_each_grant_of_livekits_sdk_is_the_one_of_its_name(grant: str) -> None:
     others = {"room": "hall", "can_publish": False, "can_subscribe": False, "can_publish_data": False}
@@ -106,7 +107,6 @@ def test_grants_that_have_no_meaning_here_open_nothing() -> None:
         "destination_room": "hall",
         "can_update_own_metadata": True,
         "ingress_admin": True,
-        "recorder": True,
         "agent": True,
         "can_subscribe_metrics": True,
     }

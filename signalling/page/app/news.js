@@ -33,6 +33,14 @@ export function tellNews(client, notice) {
   for (const [type, { key, tone = "plain", values = () => ({}) }] of Object.entries(SENTENCES)) {
     client.addEventListener(type, ({ detail }) => notice(key, values(detail), tone));
   }
+  let isRecorded = false;
+  client.addEventListener("change", () => {
+    const { space } = client.roster;
+    if (!space || isRecorded === Boolean(space.is_recorded)) return;
+    isRecorded = Boolean(space.is_recorded);
+    if (isRecorded) notice("notice.recorded", {}, "warning");
+    else notice("notice.recorded_no_more", {}, "plain");
+  });
 }
 
 /** @param {import("../palco.js").PalcoError} error @returns {{key: string, values: Record<string, string>}} */

@@ -91,10 +91,11 @@ function header(visit, leave) {
   const title = h("h1", { class: "space-title", tabindex: "-1" });
   const elapsed = h("span", { class: "space-time", role: "timer", "aria-live": "off" });
   const host = h("span", { class: "space-host" });
+  const recorded = h("span", { class: "recorded", hidden: true, text: t("space.recorded") });
   const element = h(
     "header",
     { class: "space-head" },
-    h("div", { class: "space-names" }, title, h("p", { class: "space-meta" }, h("span", { class: "dot", "aria-hidden": "true" }), elapsed, host)),
+    h("div", { class: "space-names" }, title, h("p", { class: "space-meta" }, h("span", { class: "dot", "aria-hidden": "true" }), elapsed, recorded, host)),
     h("button", { class: "button quiet leave", type: "button", on: { click: leave } }, icon("leave"), h("span", { text: t("space.leave") })),
   );
   const tick = () => {
@@ -107,6 +108,7 @@ function header(visit, leave) {
     setText(title, space?.title ?? "");
     const name = participants.get(space?.host)?.name || space?.host_name || space?.host;
     setText(host, name ? t("space.with", { name }) : "");
+    recorded.hidden = !space?.is_recorded;
     if (space) document.title = t("space.document_title", { title: space.title });
     tick();
   };
