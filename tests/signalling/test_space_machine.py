@@ -119,9 +119,13 @@ class Promises(RuleBasedStateMachine):
         self.crash_after: int | None = None
 
     @initialize(
-        entry=st.sampled_from(["open", "muted"]), speak=st.sampled_from(["everyone", "invited"]), ticket=st.booleans()
+        entry=st.sampled_from(["open", "muted"]),
+        speak=st.sampled_from(["everyone", "invited"]),
+        ticket=st.booleans(),
+        kinds=st.lists(st.sampled_from(["whip", "whep", "stage"]), min_size=len(PEOPLE), max_size=len(PEOPLE)),
     )
-    def begin(self, entry: Any, speak: Any, ticket: bool) -> None:
+    def begin(self, entry: Any, speak: Any, ticket: bool, kinds: list[Kind]) -> None:
+        """Everybody comes, as far as there is room: most acts are about people who are here."""
         self.store = Store(IN_MEMORY)
         self.run(self.store.open())
         record = SpaceRecord(
@@ -140,6 +144,10 @@ class Promises(RuleBasedStateMachine):
         assert self.run(self.store.spaces.add(record))
         self.space = Space(record, blocks=HostBlocks(HOST), host_grace_s=GRACE_S)
         self.sfu.obey(self.space.opening())
+        for identity, kind in zip(PEOPLE, kinds, strict=True):
+            if ticket and identity != HOST:
+                self.issue(identity)
+            self.join(identity, "stage" if identity == HOST else kind, can_publish=False, hidden=False)
 
     def teardown(self) -> None:
         if hasattr(self, "store"):
@@ -477,5 +485,5 @@ class Promises(RuleBasedStateMachine):
         assert (self.space.ends_at_s is None) == (bool(hosts) or not self.space.record.has_been_hosted)
 
 
-Promises.TestCase.settings = settings(max_examples=30, stateful_step_count=40, deadline=None)
+Promises.TestCase.settings = settings(max_examples=150, stateful_step_count=50, deadline=None)
 TestPromises = Promises.TestCase
