@@ -39,6 +39,8 @@ HOST = "ada"
 PEOPLE = [HOST, "bob", "cleo", "dan", "eve"]
 PERSON = st.sampled_from(PEOPLE)
 GUEST = st.sampled_from(PEOPLE[1:])
+MODERATOR = st.sampled_from([HOST, HOST, HOST, *PEOPLE])
+"""Mostly the one who may."""
 
 T = TypeVar("T")
 
@@ -207,8 +209,9 @@ class Promises(RuleBasedStateMachine):
         kind=st.sampled_from(["whip", "whep", "stage"]),
         can_publish=st.booleans(),
         hidden=st.booleans(),
+        token_age_s=st.sampled_from([0.0, 3600.0]),
     )
-    def join(self, identity: str, kind: Kind, can_publish: bool, hidden: bool) -> None:
+    def join(self, identity: str, kind: Kind, can_publish: bool, hidden: bool, token_age_s: float = 0.0) -> None:
         self.names += 1
         name = f"{identity}-{self.names}"
         who = Joiner(
@@ -217,7 +220,7 @@ class Promises(RuleBasedStateMachine):
             authority="host" if identity == HOST else None,
             can_publish=can_publish or kind == "whip",
             is_hidden=hidden,
-            issued_at_s=self.now_s,
+            issued_at_s=self.now_s - token_age_s,
             kind=kind,
             remote_ufrag="them",
             mid="0",
@@ -231,6 +234,7 @@ class Promises(RuleBasedStateMachine):
                 raise
             return
         assert identity not in self.blocked
+        assert identity not in self.out or self.now_s - token_age_s > self.out[identity]
         assert self.space.record.ticket is None or identity == HOST or identity in self.ticket_holders()
         state = m.SessionState(
             session=name,
@@ -255,6 +259,14 @@ class Promises(RuleBasedStateMachine):
         if self.carry_out(self.space.on_session_opened(name, ufrag="ours", now_s=self.now_s)):
             self.out.pop(identity, None)
 
+    @precondition(lambda self: self.out)
+    @rule(data=st.data(), kind=st.sampled_from(["whep", "whip"]), token_age_s=st.sampled_from([0.0, 3600.0]))
+    def try_to_come_back(self, data: st.DataObject, kind: Kind, token_age_s: float) -> None:
+        """Whoever was put out, a moment later."""
+        self.now_s += 1.0
+        identity = data.draw(st.sampled_from(sorted(self.out)))
+        self.join(identity, kind, can_publish=kind == "whip", hidden=False, token_age_s=token_age_s)
+
     @rule(identity=PERSON)
     def leave(self, identity: str) -> None:
         if name := self.session_of(identity):
@@ -268,7 +280,7 @@ class Promises(RuleBasedStateMachine):
         caller = Caller(by, standings)
         return permits(standings, action) and self.space.role_of(upon) in OUTRANKS[caller.role]
 
-    @rule(by=PERSON, identity=PERSON, is_muted=st.booleans())
+    @rule(by=MODERATOR, identity=PERSON, is_muted=st.booleans())
     def mute(self, by: str, identity: str, is_muted: bool) -> None:
         if not self.may(by, "mute", identity):
             return
@@ -277,7 +289,7 @@ class Promises(RuleBasedStateMachine):
         elif not is_muted:
             self.silenced.discard(identity)  # decided, and perhaps written: no promise either way
 
-    @rule(by=PERSON)
+    @rule(by=MODERATOR)
     def mute_all(self, by: str) -> None:
         upon = [who for who in self.space.on_stage() if who != by and self.may(by, "mute_all", who)]
         if self.attempt(lambda: self.space.on_mute_all(upon, self.now_s)):
@@ -287,12 +299,12 @@ class Promises(RuleBasedStateMachine):
     def mute_oneself(self, identity: str, is_muted: bool) -> None:
         self.attempt(lambda: self.space.on_self_mute(identity, is_muted=is_muted, now_s=self.now_s))
 
-    @rule(by=PERSON, identity=GUEST, role=st.sampled_from(["speaker", "cohost"]))
+    @rule(by=MODERATOR, identity=GUEST, role=st.sampled_from(["speaker", "cohost"]))
     def promote(self, by: str, identity: str, role: Any) -> None:
         if self.may(by, "promote_to_cohost" if role == "cohost" else "promote", identity):
             self.silent_newcomer(identity, lambda: self.space.on_promote(identity, role, self.now_s))
 
-    @rule(by=PERSON, identity=PERSON)
+    @rule(by=MODERATOR, identity=PERSON)
     def demote(self, by: str, identity: str) -> None:
         if self.may(by, "demote", identity) and self.attempt(lambda: self.space.on_demote(identity, self.now_s)):
             assert identity not in self.sfu.heard()
@@ -310,7 +322,7 @@ class Promises(RuleBasedStateMachine):
     def hand(self, identity: str, is_raised: bool) -> None:
         self.attempt(lambda: self.space.on_hand(identity, is_raised=is_raised, now_s=self.now_s))
 
-    @rule(by=PERSON, identity=GUEST, is_accepted=st.booleans())
+    @rule(by=MODERATOR, identity=GUEST, is_accepted=st.booleans())
     def answer_hand(self, by: str, identity: str, is_accepted: bool) -> None:
         if not self.may(by, "accept_hand", identity):
             return
@@ -319,7 +331,7 @@ class Promises(RuleBasedStateMachine):
         else:
             self.attempt(lambda: self.space.on_decline_hand(identity, by=by, now_s=self.now_s))
 
-    @rule(by=PERSON, identity=GUEST, role=st.sampled_from(["speaker", "cohost"]))
+    @rule(by=MODERATOR, identity=GUEST, role=st.sampled_from(["speaker", "cohost"]))
     def invite(self, by: str, identity: str, role: Any) -> None:
         if self.may(by, "invite", identity):
             self.attempt(lambda: self.space.on_invite(identity, role, self.now_s))
@@ -339,7 +351,7 @@ class Promises(RuleBasedStateMachine):
             if self.space.record.entry == "muted":
                 self.silenced.add(identity)
 
-    @rule(by=PERSON, identity=PERSON, is_block=st.booleans())
+    @rule(by=MODERATOR, identity=PERSON, is_block=st.booleans())
     def remove(self, by: str, identity: str, is_block: bool) -> None:
         if not self.may(by, "block" if is_block else "remove", identity):
             return
@@ -424,7 +436,7 @@ class Promises(RuleBasedStateMachine):
         self.carry_out([effect for effect in effects if not isinstance(effect, Tell)])
 
     @precondition(lambda self: self.now_s > NOW_S + 60)
-    @rule(by=PERSON)
+    @rule(by=MODERATOR)
     def end(self, by: str) -> None:
         if self.space.role_of(by) == "host" and self.attempt(lambda: self.space.on_end(self.now_s)):
             assert not self.sfu.sessions
