@@ -22,7 +22,8 @@ def rows() -> list[dict[str, object]]:
             continue
         for row in document["rows"]:
             is_ours = str(row.get("server", "")).startswith("Palco") and row.get("delivered_packets")
-            if is_ours and row.get("server_cpu_s") and row.get("listeners", 0) >= FEWEST:
+            is_steady = not (row.get("refused") or row.get("failed") or row.get("late"))
+            if is_ours and is_steady and row.get("server_cpu_s") and row.get("listeners", 0) >= FEWEST:
                 begun, name = str(document.get("started", "")), f"{row['server']}, {row['scenario']}"
                 if begun >= found.get(name, ("", {}))[0]:
                     found[name] = (begun, row)
