@@ -118,6 +118,8 @@ def _ports(config: Config) -> Iterator[tuple[str, str, Literal["UDP", "TCP"], st
         yield "port", "PALCO_PORT", "TCP", address, config.port
     for port in config.rtc.udp_ports:
         yield "rtc.udp_ports", "PALCO_RTC__UDP_PORTS", "UDP", config.rtc.bind_address, port
+    if config.rtc.tcp_port is not None:
+        yield "rtc.tcp_port", "PALCO_RTC__TCP_PORT", "TCP", config.rtc.bind_address, config.rtc.tcp_port
     metrics = config.metrics
     if metrics.sfu_port:
         yield "metrics.sfu_port", "PALCO_METRICS__SFU_PORT", "TCP", metrics.bind_address, metrics.sfu_port

@@ -29,7 +29,8 @@ STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="palco doctor",
-        description="Check this machine for Palco: ports, limits, kernel, clock, keys, files, database, relays.",
+        description="Check this machine for Palco: ports, limits, kernel, clock, keys, files, certificate, database, "
+        "relays.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -69,6 +70,7 @@ def examine(config_path: Path | None) -> Iterator[Finding]:
     yield from checks.check_store(config)
     yield from reach.check_migrations(config)
     yield from reach.check_stun(config)
+    yield from reach.check_certificate(config)
     yield from reach.check_relays(config)
 
 

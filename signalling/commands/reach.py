@@ -1,4 +1,4 @@
-"""What lies beyond this machine and Palco leans on: the relay, the STUN server, the database. Edge (sockets).
+"""What Palco leans on that is not of it: the proxy's certificate, relay, STUN server, database. Edge (sockets).
 
 Every check returns findings and raises nothing; `doctor` prints them.
 """
@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from aioice import stun, turn
 from alembic.migration import MigrationContext
@@ -24,6 +25,9 @@ from signalling.ice_servers import turn_credentials, turn_url
 from signalling.store import migrations
 
 WITHIN_S: Final = 5.0
+
+EXPIRES_SOON_DAYS: Final = 14
+"""What renews itself is renewed a month before (Let's Encrypt's clients); two weeks before, it was not."""
 
 SEGMENT_BYTES: Final = 200
 SEGMENTS: Final = 4
@@ -46,6 +50,38 @@ def check_gso() -> Iterator[Finding]:
         yield Finding("ok", "UDP GSO", f"one call sent {SEGMENTS} datagrams")
     else:
         yield Finding("warn", "UDP GSO", f"one call sent {sizes} bytes instead of {SEGMENTS} x {SEGMENT_BYTES}")
+
+
+def check_certificate(config: Config, *, trust: ssl.SSLContext | None = None) -> Iterator[Finding]:
+    """Whether browsers will take the certificate at `public_url`, and for how long; `trust` by default the system's."""
+    place = urlsplit(config.public_url)
+    if place.scheme != "https" or place.hostname is None:
+        return
+    subject = f"Certificate of {place.hostname}"
+    try:
+        with (
+            socket.create_connection((place.hostname, place.port or 443), WITHIN_S) as plain,
+            (trust or ssl.create_default_context()).wrap_socket(plain, server_hostname=place.hostname) as secured,
+        ):
+            certificate = secured.getpeercert() or {}
+    except ssl.SSLCertVerificationError as error:
+        remedy = "give the proxy the whole chain of a certificate for this name, from an authority that browsers know"
+        yield Finding("fail", subject, error.verify_message, remedy)
+        return
+    except OSError as error:
+        remedy = (
+            "start the proxy in front of Palco, or correct public_url; browsers give a microphone to secure pages only"
+        )
+        yield Finding("warn", subject, str(error) or "no answer", remedy)
+        return
+    until = str(certificate.get("notAfter", ""))
+    days = int((ssl.cert_time_to_seconds(until) - time.time()) // 86_400)
+    if days < EXPIRES_SOON_DAYS:
+        yield Finding(
+            "warn", subject, f"good for {days} more days, until {until}", "see why the proxy did not renew it"
+        )
+    else:
+        yield Finding("ok", subject, f"good until {until}")
 
 
 def check_relays(config: Config) -> Iterator[Finding]:

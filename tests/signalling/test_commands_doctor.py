@@ -42,6 +42,15 @@ class TestPorts:
         assert levels(findings) == ["fail", "ok"]  # TCP is taken, UDP of the same number is not
         assert "PALCO_PORT" in findings[0].remedy
 
+    def test_the_port_for_media_by_tcp_is_looked_at_where_there_is_one(self, taken_port: socket.socket) -> None:
+        port = taken_port.getsockname()[1]
+        config = msgspec.structs.replace(config_on(port), bind_addresses=[])
+        by_tcp = msgspec.structs.replace(config, rtc=msgspec.structs.replace(config.rtc, tcp_port=port))
+        with taken_port:
+            assert levels(list(checks.check_ports(config, is_running=False))) == ["ok"]
+            problems = checks.port_problems(by_tcp)
+        assert [(problem.key, problem.variable) for problem in problems] == [("rtc.tcp_port", "PALCO_RTC__TCP_PORT")]
+
     def test_a_port_that_palco_has_is_well(self, taken_port: socket.socket) -> None:
         with taken_port:
             findings = list(checks.check_ports(config_on(taken_port.getsockname()[1]), is_running=True))
