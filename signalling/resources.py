@@ -73,7 +73,7 @@ class SpaceResource(Struct, frozen=True, kw_only=True):
     ticket: TicketTerms | None = None
     """What one needs to come in; null where nobody needs any."""
     is_recorded: bool = False
-    """Somebody is connected whose token has the grant `recorder`."""
+    """There is a session whose token has the grant `recorder`."""
     counts: Counts
 
 

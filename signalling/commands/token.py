@@ -19,7 +19,7 @@ GRANT_FLAGS = {
     "can-publish": "speak: on stage at once",
     "can-subscribe": "hear",
     "hidden": "be left out of the roster",
-    "recorder": "record: while it listens, everybody is told that the space is recorded",
+    "recorder": "record: while its session stands, everybody is told that the space is recorded",
 }
 
 PALCO_FLAGS = {

@@ -491,3 +491,14 @@ async def test_who_joins_is_warned_when_somebody_they_blocked_speaks(server: Ser
     wary = social("lea", blocks=["bob", "eve"])
     snapshot = await server.snapshot(wary)
     assert snapshot["you"]["blocked_on_stage"] == ["bob"]
+
+
+async def test_a_space_is_recorded_while_somebody_is_there_whose_token_says_so(server: Server) -> None:
+    await server.make_space()
+    await comes(server, "lea", "whep")
+    assert not (await space(server))["is_recorded"]
+    reel = token("reel", hidden=True, recorder=True)
+    recording = await server.join("whep", offers.WHEP, reel)
+    assert (await space(server))["is_recorded"]
+    await server.call("DELETE", recording.headers["location"], reel)
+    assert not (await space(server))["is_recorded"]

@@ -171,8 +171,9 @@ struct Loop {
 /// Nine times the weight of a thread that was given none: what is heard comes before who joins.
 const NICE: libc::c_int = -10;
 
-/// On a core that is shared with handshakes and signalling this thread runs first, where the system lets it (a limit on
-/// nice of -10 or less, `LimitNICE=`, or CAP_SYS_NICE); else as all do. Linux keeps niceness by thread.
+/// On a core that is shared with handshakes this thread runs first, where the system lets it (a limit on nice of -10 or
+/// less, `LimitNICE=`, or CAP_SYS_NICE); else as all do. Linux keeps niceness by thread, and weighs it within a session or
+/// control group only (sched(7), autogroup): against signalling it does not count where that has one of its own.
 fn take_precedence() {
     // SAFETY: touches no memory. 0 is the calling thread.
     unsafe { libc::setpriority(libc::PRIO_PROCESS as libc::__priority_which_t, 0, NICE) };
