@@ -225,6 +225,7 @@ class TestSpeaking:
         """A token that may publish makes a speaker only with its session: the server says so while that opens."""
         del evening(double).people["ines-carvalho"]
         page = as_speaker(open_page)
+        connected(page)  # what is heard in the green room must not be kept waiting, too
         page.get_by_role("button", name="Turn on microphone").click()
         page.evaluate("peerDouble.path = 'waiting'")
         page.locator("dialog").get_by_role("button", name="Go on stage").click()
