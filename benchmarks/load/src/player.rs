@@ -460,8 +460,8 @@ impl Player {
         outcome
     }
 
-    /// Every packet of every speaker in the measured time should have reached each sampled listener of its space that
-    /// has as many sections as its stage has speakers; of the others, what they did get is only counted.
+    /// Every packet of every speaker in the measured time should have reached each sampled listener of its space that was
+    /// let in and has as many sections as its stage has speakers; of the others, what they did get is only counted.
     fn account(&self, before: &Mark, after: &Mark, outcome: &mut Outcome) {
         if !self.recordings.is_empty() {
             for account in self.accounts.values() {
@@ -473,7 +473,8 @@ impl Player {
             return;
         }
         for (&number, account) in &self.accounts {
-            let listener = &self.sessions[number].spec;
+            let session = &self.sessions[number];
+            let listener = &session.spec;
             let is_same_space =
                 |speaker: &&(usize, &Speaker)| space_of(&self.sessions[speaker.1.session].spec) == space_of(listener);
             let speakers: Vec<_> = self.speakers.iter().enumerate().collect();
@@ -483,7 +484,7 @@ impl Player {
                 let (received, duplicates) = account.of(self.sessions[speaker.session].ssrc, from, to);
                 outcome.sample_received += received;
                 outcome.sample_duplicates += duplicates;
-                if listener.sections >= stage.len() {
+                if session.was_let_in() && listener.sections >= stage.len() {
                     outcome.sample_expected += to - from;
                     outcome.sample_lost += to - from - received;
                 }

@@ -136,6 +136,11 @@ impl Session {
         Ok(())
     }
 
+    /// Whether the server has made a session of the offer.
+    pub fn was_let_in(&self) -> bool {
+        !self.resource.is_empty()
+    }
+
     pub fn is_joining(&self) -> bool {
         self.connected_s.is_none()
     }
