@@ -5,7 +5,7 @@ import contextlib
 import os
 import signal
 import sqlite3
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 
 import httpx2
@@ -18,6 +18,16 @@ from tests.harness.wire import Manner, meet
 pytestmark = pytest.mark.live
 
 MakePalco = Callable[..., Palco]
+
+
+@contextlib.asynccontextmanager
+async def talk(palco: Palco) -> AsyncIterator[tuple[Room, Guest, Guest, Guest]]:
+    """A room in which ana and ben speak and cem hears both."""
+    async with Room(palco) as room:
+        ana, ben = await room.speaker("ana"), await room.speaker("ben")
+        cem = await room.listener("cem", sections=2)
+        await meet_all([ana, ben], [cem])
+        yield room, ana, ben, cem
 
 
 async def test_no_packet_is_missing_when_signalling_is_killed_and_started_again(make_palco: MakePalco) -> None:
@@ -41,10 +51,7 @@ async def test_no_packet_is_missing_when_signalling_is_killed_and_started_again(
 async def test_signalling_takes_up_again_what_it_decided_before_it_died(make_palco: MakePalco) -> None:
     """Mutes stand, sessions are known by their old URL and ETag, and the host may go on moderating."""
     palco = make_palco()
-    async with Room(palco) as room:
-        ana, ben = await room.speaker("ana"), await room.speaker("ben")
-        cem = await room.listener("cem", sections=2)
-        await meet_all([ana, ben], [cem])
+    async with talk(palco) as (room, ana, ben, cem):
         await room.must("mute", "ana")
         since = ana.peer.said
         await meanwhile(palco.restart_signalling)
@@ -66,10 +73,7 @@ async def test_a_restriction_in_force_before_it_was_written_outlives_the_death_o
 ) -> None:
     """Somebody else holds the database, so signalling dies with its write still to come."""
     palco = make_palco()
-    async with Room(palco) as room:
-        ana, ben = await room.speaker("ana"), await room.speaker("ben")
-        cem = await room.listener("cem", sections=2)
-        await meet_all([ana, ben], [cem])
+    async with talk(palco) as (room, ana, ben, cem):
         with contextlib.closing(sqlite3.connect(palco.database, isolation_level=None)) as database:
             database.execute("BEGIN IMMEDIATE")
             acting = asyncio.create_task(room.moderate(action, "ana"))
@@ -94,10 +98,7 @@ async def test_a_mute_that_was_written_and_not_yet_in_force_outlives_the_death_o
     make_palco: MakePalco,
 ) -> None:
     palco = make_palco()
-    async with Room(palco) as room:
-        ana, ben = await room.speaker("ana"), await room.speaker("ben")
-        cem = await room.listener("cem", sections=2)
-        await meet_all([ana, ben], [cem])
+    async with talk(palco) as (room, ana, ben, cem):
         os.kill(palco.sfu.pid, signal.SIGSTOP)
         try:
             acting = asyncio.create_task(room.moderate("mute", "ana"))

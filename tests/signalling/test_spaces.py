@@ -110,26 +110,6 @@ def test_all_are_told_while_somebody_records() -> None:
     assert not space.resource().is_recorded
 
 
-def test_a_restart_of_signalling_does_not_forget_who_records() -> None:
-    before = make()
-    admission, _ = join(before, joiner("reel", "whep", is_hidden=True, is_recorder=True))
-    session = SessionState(
-        session="reel",
-        space="hall",
-        identity="reel",
-        kind="whep",
-        is_connected=True,
-        is_on_stage=False,
-        is_muted=False,
-        ufrag="ours",
-        remote_ufrag="them",
-        owner=admission.owner,
-    )
-    after = make(is_restored=True)
-    after.on_snapshot(SpaceState("hall", RECORD.max_on_stage, [], [], "forward"), [session], is_first=True, now_s=NOW_S)
-    assert after.resource().is_recorded
-
-
 def test_a_listener_is_counted_but_not_announced() -> None:
     space = make()
     admission, effects = join(space, joiner("lea", "whep"))
@@ -492,6 +472,17 @@ def test_a_restarted_signalling_knows_everyone_again_from_what_the_sfu_kept() ->
     assert told(effects) == []
     assert after.participant("ada") == before.participant("ada")
     assert after.session("ada") == before.session("ada")
+
+
+def test_a_restarted_signalling_knows_who_records() -> None:
+    reel = joiner("reel", "whep", is_hidden=True, is_recorder=True)
+    admission, _ = join(make(), reel)
+    after = make(is_restored=True)
+    after.on_snapshot(
+        state(), [session_state(reel, admission.owner, is_on_stage=False)], is_first=True, now_s=NOW_S + 60
+    )
+
+    assert after.resource().is_recorded
 
 
 def test_a_mute_that_only_the_sfu_remembers_is_kept() -> None:
