@@ -54,9 +54,7 @@ class Attendance:
         """When the totals are to be kept; None while they are."""
         return self._keep_at_s
 
-    def on_here(
-        self, identity: str, now_s: float, *, is_hidden: bool, is_moderator: bool, is_recorder: bool = False
-    ) -> None:
+    def on_here(self, identity: str, now_s: float, *, is_hidden: bool, is_moderator: bool, is_recorder: bool) -> None:
         """In, or still in but different."""
         self._here.add(identity)
         (self._hidden.add if is_hidden else self._hidden.discard)(identity)

@@ -33,6 +33,7 @@ class Joiner(Struct, frozen=True, kw_only=True):
     is_followed: bool = False
     """The host follows them, by their token."""
     is_recorder: bool = False
+    """By their token, the session is there to record."""
     follows: frozenset[str] = frozenset()
     blocks: frozenset[str] = frozenset()
 

@@ -150,3 +150,4 @@ class Owner(Struct, frozen=True, array_like=True):
     is_followed: bool = False
     """The host follows them, by their token."""
     is_recorder: bool = False
+    """By their token, the session is there to record."""

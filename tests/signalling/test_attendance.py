@@ -13,7 +13,7 @@ RECORD = SpaceRecord(
 
 
 def here(attendance: Attendance, identity: str, *, is_hidden: bool = False, is_moderator: bool = False) -> None:
-    attendance.on_here(identity, NOW_S, is_hidden=is_hidden, is_moderator=is_moderator)
+    attendance.on_here(identity, NOW_S, is_hidden=is_hidden, is_moderator=is_moderator, is_recorder=False)
 
 
 def test_who_comes_back_is_the_same_person_and_the_peak_stays() -> None:
