@@ -58,8 +58,10 @@ SIXTY = (fan_out(1, 1000), fan_out(10, 1000))
 """For audio of 60 ms in a packet, next to 20."""
 
 TWO_CORES = (fan_out(1, 8000),)
+"""Twice what one core carries with room to spare."""
+
 CORES = (fan_out(1, 4000), *TWO_CORES)
-"""Twice what one core carries with room to spare, next to that."""
+"""That, next to what one core carries."""
 
 BESIDE = (fan_out(1, 10), fan_out(1, 100), fan_out(1, 1000), fan_out(10, 100))
 """What every peer can be asked for in a few minutes."""
