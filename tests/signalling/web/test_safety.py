@@ -19,6 +19,7 @@ pytestmark = pytest.mark.live
 
 
 def operator_token(identity: str = "root", **grants: Any) -> str:
+    """Made at each use: a run may outlast it."""
     return mint(
         key=KEY,
         secret=SECRET,
@@ -29,9 +30,6 @@ def operator_token(identity: str = "root", **grants: Any) -> str:
         now_s=time.time(),
         lifetime_s=600.0,
     )
-
-
-OPERATOR = operator_token()
 
 
 @pytest.fixture
@@ -90,16 +88,21 @@ async def test_a_report_reaches_the_operator_and_is_resolved_once(server: Server
     assert filed.status_code == 201
     report = filed.json()["id"]
 
-    [listed] = (await server.call("GET", "/v1/operator/reports", OPERATOR)).json()["reports"]
+    [listed] = (await server.call("GET", "/v1/operator/reports", operator_token())).json()["reports"]
     assert (listed["id"], listed["reporter"], listed["identity"]) == (report, "eve", "mallory")
     assert (listed["state"], listed["text"], listed["space"]) == ("open", "said\nthings 😡", "hall")
 
     path = f"/v1/operator/reports/{report}/resolve"
-    resolved = await server.call("POST", path, OPERATOR, json={"resolution": "warned", "reason": "first time"})
+    resolved = await server.call("POST", path, operator_token(), json={"resolution": "warned", "reason": "first time"})
     assert (resolved.status_code, resolved.json()["state"]) == (200, "resolved")
-    assert await code_of(server, "POST", path, OPERATOR, json={"resolution": "warned"}) == (409, "report_resolved")
-    assert (await server.call("GET", "/v1/operator/reports", OPERATOR)).json()["reports"] == []
-    assert len((await server.call("GET", "/v1/operator/reports?state=resolved", OPERATOR)).json()["reports"]) == 1
+    assert await code_of(server, "POST", path, operator_token(), json={"resolution": "warned"}) == (
+        409,
+        "report_resolved",
+    )
+    assert (await server.call("GET", "/v1/operator/reports", operator_token())).json()["reports"] == []
+    assert (
+        len((await server.call("GET", "/v1/operator/reports?state=resolved", operator_token())).json()["reports"]) == 1
+    )
 
 
 async def test_the_host_does_not_learn_who_reported(server: Server) -> None:
@@ -138,7 +141,7 @@ async def test_reports_come_in_pages_oldest_first(server: Server) -> None:
     seen: list[str] = []
     cursor: str | None = ""
     while cursor is not None:
-        page = (await server.call("GET", f"/v1/operator/reports?limit=2&cursor={cursor}", OPERATOR)).json()
+        page = (await server.call("GET", f"/v1/operator/reports?limit=2&cursor={cursor}", operator_token())).json()
         seen += [report["reporter"] for report in page["reports"]]
         cursor = page["next"]
     assert seen == [f"eve{number}" for number in range(5)]
@@ -148,7 +151,7 @@ async def test_reports_come_in_pages_oldest_first(server: Server) -> None:
     "query", ["cursor=x", "limit=0", "limit=101", "limit=x", "state=odd", "page=1", "limit=1&limit=2"]
 )
 async def test_a_query_that_is_none_is_refused(server: Server, query: str) -> None:
-    status, code = await code_of(server, "GET", f"/v1/operator/reports?{query}", OPERATOR)
+    status, code = await code_of(server, "GET", f"/v1/operator/reports?{query}", operator_token())
     assert (status, code in {"bad_request", "bad_cursor"}) == (400, True)
 
 
@@ -165,7 +168,7 @@ async def test_the_audit_trail_says_who_whom_when_and_why(server: Server) -> Non
     assert (muted["action"], muted["by"], muted["upon"], muted["reason"]) == ("mute", "ada", "bob", "echo")
     assert (removed["action"], removed["space"], removed["reason"]) == ("remove", "hall", "insults")
     assert muted["at"].startswith(time.strftime("%Y-", time.gmtime(before_s)))
-    assert (await server.call("GET", "/v1/operator/audit", OPERATOR)).json()["entries"] == [removed, muted]
+    assert (await server.call("GET", "/v1/operator/audit", operator_token())).json()["entries"] == [removed, muted]
 
 
 async def test_an_act_that_was_refused_is_not_in_the_trail(server: Server) -> None:
@@ -199,7 +202,7 @@ async def test_a_ban_closes_what_stands_before_the_answer_and_every_door_after_i
     await server.make_space("attic")
     await joined(server, "mallory", "hall")
     await joined(server, "mallory", "attic", kind="whep")
-    response = await server.call("PUT", "/v1/operator/bans/mallory", OPERATOR, json={"reason": "threats"})
+    response = await server.call("PUT", "/v1/operator/bans/mallory", operator_token(), json={"reason": "threats"})
 
     assert (response.status_code, response.json()["reason"]) == (200, "threats")
     assert {command.space for command in server.sfu.heard(RemoveParticipant)} == {"hall", "attic"}
@@ -211,22 +214,22 @@ async def test_a_ban_closes_what_stands_before_the_answer_and_every_door_after_i
 
 
 async def test_a_ban_outlives_a_restart_and_is_lifted_by_the_operator(server: Server) -> None:
-    await server.call("PUT", "/v1/operator/bans/mallory", OPERATOR)
+    await server.call("PUT", "/v1/operator/bans/mallory", operator_token())
     await server.restart()
     assert (await server.join("whip", offers.WHIP, token("mallory", can_publish=True))).json()["code"] == "banned"
-    [ban] = (await server.call("GET", "/v1/operator/bans", OPERATOR)).json()["bans"]
+    [ban] = (await server.call("GET", "/v1/operator/bans", operator_token())).json()["bans"]
     assert (ban["identity"], ban["by"]) == ("mallory", "root")
 
-    assert (await server.call("DELETE", "/v1/operator/bans/mallory", OPERATOR)).status_code == 204
+    assert (await server.call("DELETE", "/v1/operator/bans/mallory", operator_token())).status_code == 204
     await joined(server, "mallory")
-    assert await code_of(server, "DELETE", "/v1/operator/bans/mallory", OPERATOR) == (404, "not_banned")
+    assert await code_of(server, "DELETE", "/v1/operator/bans/mallory", operator_token()) == (404, "not_banned")
 
 
 async def test_a_session_of_someone_banned_while_the_sfu_was_away_does_not_come_back(server: Server) -> None:
     await joined(server, "mallory")
     await server.sfu.stop()
     await server.eventually("/readyz", 503)
-    status, code = await code_of(server, "PUT", "/v1/operator/bans/mallory", OPERATOR)
+    status, code = await code_of(server, "PUT", "/v1/operator/bans/mallory", operator_token())
     assert (status, code) == (503, "sfu_unavailable")
     await server.stop()
     await server.sfu.start()
@@ -238,14 +241,14 @@ async def test_a_session_of_someone_banned_while_the_sfu_was_away_does_not_come_
 @pytest.mark.parametrize("identity", ["a/b c", "名前", "x" * 128, "%"])
 async def test_whoever_a_token_can_name_can_be_banned(server: Server, identity: str) -> None:
     path = f"/v1/operator/bans/{quote(identity, safe='')}"
-    assert (await server.call("PUT", path, OPERATOR)).status_code == 200
+    assert (await server.call("PUT", path, operator_token())).status_code == 200
     assert await code_of(server, "GET", "/v1/spaces", token(identity, room_list=True)) == (403, "banned")
-    assert (await server.call("DELETE", path, OPERATOR)).status_code == 204
+    assert (await server.call("DELETE", path, operator_token())).status_code == 204
 
 
 @pytest.mark.parametrize("identity", ["%00", "%0A", "x" * 129, "root"])
 async def test_whom_no_token_can_name_and_oneself_cannot_be_banned(server: Server, identity: str) -> None:
-    assert await code_of(server, "PUT", f"/v1/operator/bans/{identity}", OPERATOR) == (400, "bad_request")
+    assert await code_of(server, "PUT", f"/v1/operator/bans/{identity}", operator_token()) == (400, "bad_request")
 
 
 # Any space
@@ -253,15 +256,15 @@ async def test_whom_no_token_can_name_and_oneself_cannot_be_banned(server: Serve
 
 async def test_the_operator_ends_any_space(server: Server) -> None:
     await joined(server, "bob")
-    response = await server.call("POST", "/v1/operator/spaces/hall/end", OPERATOR, json={"reason": "illegal"})
+    response = await server.call("POST", "/v1/operator/spaces/hall/end", operator_token(), json={"reason": "illegal"})
 
     assert response.status_code == 204
     assert [command.space for command in server.sfu.heard(CloseSpace)] == ["hall"]
     ended = (await server.call("GET", "/v1/spaces/hall", host_token())).json()
     assert (ended["state"], ended["end_reason"]) == ("ended", "operator")
-    assert await code_of(server, "POST", "/v1/operator/spaces/hall/end", OPERATOR) == (410, "space_ended")
-    assert await code_of(server, "POST", "/v1/operator/spaces/none/end", OPERATOR) == (404, "unknown_space")
-    [entry] = (await server.call("GET", "/v1/operator/audit", OPERATOR)).json()["entries"]
+    assert await code_of(server, "POST", "/v1/operator/spaces/hall/end", operator_token()) == (410, "space_ended")
+    assert await code_of(server, "POST", "/v1/operator/spaces/none/end", operator_token()) == (404, "unknown_space")
+    [entry] = (await server.call("GET", "/v1/operator/audit", operator_token())).json()["entries"]
     assert (entry["space"], entry["by"], entry["reason"]) == ("hall", "root", "illegal")
 
 
@@ -272,7 +275,7 @@ async def test_a_persons_data_is_handed_out_without_other_peoples_names(server: 
     await joined(server, "bob")
     await server.act("mute", "bob", host_token(), json={"reason": "echo"})
     await server.call("POST", "/v1/spaces/hall/reports", token("bob"), json={"reason": "spam", "identity": "ada"})
-    response = await server.call("GET", "/v1/operator/people/bob", OPERATOR)
+    response = await server.call("GET", "/v1/operator/people/bob", operator_token())
 
     data = response.json()["data"]
     assert [(row["space"], row["is_muted"]) for row in data["standings"]] == [("hall", True)]
@@ -284,14 +287,14 @@ async def test_a_persons_data_is_handed_out_without_other_peoples_names(server: 
 async def test_who_is_in_a_space_that_is_not_over_is_not_erased(server: Server) -> None:
     await joined(server, "bob", kind="whep")
     for identity in ("bob", "ada"):
-        response = await server.call("DELETE", f"/v1/operator/people/{identity}", OPERATOR)
+        response = await server.call("DELETE", f"/v1/operator/people/{identity}", operator_token())
         assert (response.status_code, response.json()["code"]) == (409, "person_is_live")
         assert response.json()["spaces"] == ["hall"]
 
 
 async def test_the_banned_are_not_erased_by_the_way(server: Server) -> None:
-    await server.call("PUT", "/v1/operator/bans/mallory", OPERATOR)
-    assert await code_of(server, "DELETE", "/v1/operator/people/mallory", OPERATOR) == (409, "person_is_banned")
+    await server.call("PUT", "/v1/operator/bans/mallory", operator_token())
+    assert await code_of(server, "DELETE", "/v1/operator/people/mallory", operator_token()) == (409, "person_is_banned")
 
 
 async def test_of_the_erased_nothing_is_left_but_a_pseudonym_in_the_trail(server: Server, store_url: str) -> None:
@@ -301,15 +304,17 @@ async def test_of_the_erased_nothing_is_left_but_a_pseudonym_in_the_trail(server
     await server.call("POST", "/v1/spaces/hall/reports", token(name), json={"reason": "spam"})
     await server.call("POST", "/v1/spaces/hall/reports", token("eve"), json={"reason": "spam", "identity": name})
     await server.call("POST", "/v1/spaces/hall/end", host_token())
-    response = await server.call("DELETE", f"/v1/operator/people/{quote(name, safe='')}", OPERATOR)
+    response = await server.call("DELETE", f"/v1/operator/people/{quote(name, safe='')}", operator_token())
 
     assert response.status_code == 200, response.text
     pseudonym = response.json()["pseudonym"]
-    [erased, _, muted] = (await server.call("GET", "/v1/operator/audit", OPERATOR)).json()["entries"]
+    [erased, _, muted] = (await server.call("GET", "/v1/operator/audit", operator_token())).json()["entries"]
     assert (erased["action"], erased["upon"]) == ("erase_person", pseudonym)
     assert (muted["action"], muted["upon"], muted["reason"]) == ("mute", pseudonym, "echo")
-    assert (await server.call("GET", f"/v1/operator/people/{quote(name, safe='')}", OPERATOR)).json()["data"] == {}
-    assert (await server.call("GET", "/v1/operator/reports?state=all", OPERATOR)).json()["reports"] == []
+    assert (await server.call("GET", f"/v1/operator/people/{quote(name, safe='')}", operator_token())).json()[
+        "data"
+    ] == {}
+    assert (await server.call("GET", "/v1/operator/reports?state=all", operator_token())).json()["reports"] == []
 
 
 # Rates
@@ -318,7 +323,7 @@ async def test_of_the_erased_nothing_is_left_but_a_pseudonym_in_the_trail(server
 async def test_new_routes_are_counted_against_the_same_limits(store_url: str) -> None:
     async with running(store=Store(store_url), limits=Limits(requests_per_second=0.001, request_burst=3)) as server:
         calls = [
-            ("GET", "/v1/operator/audit", OPERATOR),
+            ("GET", "/v1/operator/audit", operator_token()),
             ("POST", "/v1/spaces/hall/reports", token("eve")),
             ("PUT", "/v1/spaces/hall/reminder", token("tim")),
         ]
